@@ -1,0 +1,45 @@
+//! What the event log needs of an aggregate beyond `cqrs_es::Aggregate`: a transition that can say
+//! no, and a decoder that knows old versions of events.
+
+use std::fmt;
+
+/// An event that cannot follow what came before: the log is corrupt, or newer than this program.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("event {event} cannot follow state {state}")]
+pub struct IllegalTransition {
+    pub state: String,
+    pub event: String,
+}
+
+impl IllegalTransition {
+    #[must_use]
+    pub fn new(state: impl fmt::Display, event: &str) -> Self {
+        Self { state: state.to_string(), event: event.to_owned() }
+    }
+}
+
+/// A stored event that this program cannot read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// A newer program wrote it. The node that meets it must stop, not guess.
+    #[error("event {event_type} version {event_version} is newer than this program knows")]
+    Newer { event_type: String, event_version: String },
+    #[error("event {event_type} cannot be read: {cause}")]
+    Malformed { event_type: String, cause: String },
+}
+
+/// An aggregate whose state is what a replay of its events says.
+pub trait EventSourced: cqrs_es::Aggregate + Clone + 'static {
+    /// Raised when the state's serialised form changes, so that older snapshots are dropped.
+    const SNAPSHOT_VERSION: u32;
+
+    /// The one transition that replay and live use. On an error the state is unchanged.
+    fn evolve(&mut self, event: &Self::Event) -> Result<(), IllegalTransition>;
+
+    /// Reads a stored event, upcasting older versions.
+    fn decode(
+        event_type: &str,
+        event_version: &str,
+        payload: &str,
+    ) -> Result<Self::Event, DecodeError>;
+}

@@ -1,0 +1,30 @@
+//! The pure domain of Specline: Spec, Task and Ticket, their phases, and the gates that judge the
+//! phases' outputs. Nothing here is async, reads a clock, the environment or a file, draws random
+//! numbers or logs: `decide` and `evolve` are functions from facts to facts.
+
+mod digest;
+pub mod ears;
+mod event_sourced;
+pub mod gate;
+mod ids;
+mod json;
+pub mod manifest;
+pub mod output;
+mod phase;
+mod policy;
+mod timestamp;
+mod usage;
+mod verdict;
+
+pub use digest::{Digest, InvalidDigest};
+pub use event_sourced::{DecodeError, EventSourced, IllegalTransition};
+pub use ids::{
+    Epoch, InstanceId, ProjectId, RequirementId, SandboxId, SpecId, TaskId, TicketId, derive_id,
+};
+pub use json::RawJson;
+pub use manifest::Manifest;
+pub use phase::{Mode, Phase, UnknownPhase};
+pub use policy::{Backoff, Budget, Evaluator, GatePolicy, Limits, Policy};
+pub use timestamp::{InvalidTimestamp, Timestamp};
+pub use usage::Usage;
+pub use verdict::{Finding, Judgement, Severity};

@@ -1,0 +1,133 @@
+//! The policy of a spec: its limits and its choices. It stands in the spec's first event, so that
+//! replay needs no configuration.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::Phase;
+
+/// Limits of one phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Time limit of an attempt, in milliseconds.
+    pub time_ms: u64,
+    /// Agent turns at most in an attempt.
+    pub turns: u32,
+    /// Attempts at most.
+    pub attempts: u32,
+}
+
+/// Backoff between attempts, in milliseconds: `first`, doubled each time, at most `cap`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Backoff {
+    pub first_ms: u64,
+    pub cap_ms: u64,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self { first_ms: 2_000, cap_ms: 60_000 }
+    }
+}
+
+impl Backoff {
+    /// The wait after the `n`th failure (from 1) of a phase. `jitter` (0 to 1000, drawn by the
+    /// caller) takes off up to a quarter.
+    #[must_use]
+    pub const fn wait_ms(self, n: u32, jitter: u16) -> u64 {
+        let doublings = if n > 20 { 20 } else { n.saturating_sub(1) };
+        let grown = self.first_ms.saturating_mul(1 << doublings);
+        let wait = if grown < self.cap_ms { grown } else { self.cap_ms };
+        wait - wait / 4 * (if jitter > 1000 { 1000 } else { jitter } as u64) / 1000
+    }
+}
+
+/// What a whole spec may cost, over all phases and attempts. None = no bound.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Budget {
+    pub tokens: Option<u64>,
+    pub cost_micro_usd: Option<u64>,
+}
+
+/// What the gates go by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GatePolicy {
+    /// Least weighted soft score, in parts per thousand.
+    pub threshold: u16,
+    /// Names of rules that are switched off.
+    pub rules_off: BTreeSet<String>,
+}
+
+impl Default for GatePolicy {
+    fn default() -> Self {
+        Self { threshold: 700, rules_off: BTreeSet::new() }
+    }
+}
+
+/// A program that judges an output after the built-in gate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evaluator {
+    pub name: String,
+    pub command: String,
+}
+
+/// The choices and limits of one spec. Every field has a default.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Policy {
+    /// Limits that differ from the defaults, by phase.
+    pub limits: BTreeMap<Phase, Limits>,
+    pub backoff: Backoff,
+    pub gate: GatePolicy,
+    /// `builtin`, or `command:PROGRAM ARG…`.
+    pub agent: String,
+    /// Names (never values) of the variables that the agent may see.
+    pub agent_env: Vec<String>,
+    /// `process` is the only provider so far.
+    pub sandbox: String,
+    /// Phases whose output a person must approve.
+    pub approvals: BTreeSet<Phase>,
+    /// How long an approval may take before the spec is paused, in milliseconds. None = for ever.
+    pub approval_deadline_ms: Option<u64>,
+    pub budget: Budget,
+    /// Length of a sandbox's lease, in milliseconds; it heartbeats every third of it.
+    pub lease_ms: u64,
+    /// Sandboxes that one phase may lose before the spec fails.
+    pub max_sandbox_losses: u32,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            limits: BTreeMap::new(),
+            backoff: Backoff::default(),
+            gate: GatePolicy::default(),
+            agent: "builtin".into(),
+            agent_env: Vec::new(),
+            sandbox: "process".into(),
+            approvals: BTreeSet::new(),
+            approval_deadline_ms: None,
+            budget: Budget::default(),
+            lease_ms: 30_000,
+            max_sandbox_losses: 5,
+        }
+    }
+}
+
+impl Policy {
+    /// The limits of `phase`: the policy's own, else the defaults of the domain.
+    #[must_use]
+    pub fn limits(&self, phase: Phase) -> Limits {
+        self.limits.get(&phase).copied().unwrap_or(match phase {
+            Phase::Explore => Limits { time_ms: 180_000, turns: 25, attempts: 3 },
+            Phase::Requirements => Limits { time_ms: 300_000, turns: 20, attempts: 3 },
+            Phase::Design => Limits { time_ms: 300_000, turns: 25, attempts: 3 },
+            Phase::Tasks => Limits { time_ms: 180_000, turns: 15, attempts: 3 },
+            Phase::Sync => Limits { time_ms: 120_000, turns: 0, attempts: 3 },
+        })
+    }
+}
