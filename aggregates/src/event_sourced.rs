@@ -43,3 +43,23 @@ pub trait EventSourced: cqrs_es::Aggregate + Clone + 'static {
         payload: &str,
     ) -> Result<Self::Event, DecodeError>;
 }
+
+/// Decodes an event whose name and version this program knows.
+pub(crate) fn decode_known<E: serde::de::DeserializeOwned>(
+    names: &[&str],
+    newest: &str,
+    (event_type, event_version): (&str, &str),
+    payload: &str,
+) -> Result<E, DecodeError> {
+    let number = |version: &str| version.parse::<u32>().unwrap_or(u32::MAX);
+    if !names.contains(&event_type) || number(event_version) > number(newest) {
+        return Err(DecodeError::Newer {
+            event_type: event_type.to_owned(),
+            event_version: event_version.to_owned(),
+        });
+    }
+    serde_json::from_str(payload).map_err(|cause| DecodeError::Malformed {
+        event_type: event_type.to_owned(),
+        cause: cause.to_string(),
+    })
+}

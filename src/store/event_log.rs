@@ -149,7 +149,9 @@ pub struct Capabilities {
     pub shared_claims: bool,
 }
 
-/// Why the log did not do what was asked. There are three kinds, and a caller handles each its way.
+/// Why the log did not do what was asked. There are three kinds, and a caller handles
+/// each its way: decide again (`Conflict`), try again (`Transient`), stop (`Corrupt`). `KeyReused`
+/// and `TooLarge` are mistakes of the caller.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum LogError {
     /// The stream is not where the append expected it: decide again on its new state.
@@ -158,6 +160,9 @@ pub enum LogError {
     /// The idempotency key stands for another request. Nothing was written.
     #[error("the idempotency key {key:?} was used for another request")]
     KeyReused { key: String },
+    /// More bytes than the store takes at once. Nothing was written, and trying again won't help.
+    #[error("{what} has {bytes} bytes; the log takes at most {max}")]
+    TooLarge { what: String, bytes: usize, max: usize },
     /// Try again later: busy, disk full, connection lost. Nothing was acknowledged.
     #[error("the log cannot be used right now: {cause}")]
     Transient { cause: String },

@@ -1,8 +1,18 @@
 //! The event log and what stands beside it. All SQL of the log lives below this module.
 
+mod aggregate_store;
+pub mod chain;
+mod clock;
 mod event_log;
+mod recent;
 mod side_tables;
+pub mod sqlite;
+mod validate;
 
+pub use aggregate_store::{
+    AggregateStore, CacheLimits, Commit, Committed, Context, Loaded, Place, SNAPSHOT_EVERY, StoreError,
+};
+pub use clock::Clock;
 pub use event_log::{
     Append, Appended, Blob, Capabilities, EventLog, Expected, Key, KeyRecord, LogError,
     LogIdentity, NewEvent, Position, Recorded, Snapshot, StreamHead, StreamId,
@@ -10,3 +20,5 @@ pub use event_log::{
 pub use side_tables::{
     Heartbeat, Lease, LeaseState, MAX_TELEMETRY_ENTRIES, SideTables, TelemetryEntry,
 };
+pub use sqlite::{OpenError, SqliteLog};
+pub use validate::MAX_EVENT_BYTES;

@@ -5,12 +5,14 @@
 mod design;
 mod explore;
 mod requirements;
+mod schema;
 mod sync;
 mod tasks;
 
 pub use design::{Component, DataModel, Decision, Design, Endpoint, Field};
 pub use explore::{Conventions, ExistingModel, Explore, KeyFile, Question, Related, Tests};
 pub use requirements::{Category, Criterion, Pattern, Requirement, Requirements};
+pub use schema::schema;
 pub use sync::{Coverage, ExportedFile, IdMap};
 pub use tasks::{PlannedTask, PlannedTicket, TaskKind, Tasks};
 

@@ -1,0 +1,81 @@
+//! Small questions about texts that several rules ask.
+
+/// Letters and digits in lower case, one space between words: two texts that differ in case,
+/// white space or punctuation only become equal.
+pub(super) fn normalised(text: &str) -> String {
+    let mut normal = String::with_capacity(text.len());
+    for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+        if !normal.is_empty() {
+            normal.push(' ');
+        }
+        normal.extend(word.chars().flat_map(char::to_lowercase));
+    }
+    normal
+}
+
+pub(super) fn is_blank(text: &str) -> bool {
+    !text.chars().any(char::is_alphanumeric)
+}
+
+/// Characters, without the white space around.
+pub(super) fn length(text: &str) -> usize {
+    text.trim().chars().count()
+}
+
+/// `text`, cut to what fits into a message.
+pub(super) fn excerpt(text: &str) -> String {
+    const MAX_CHARS: usize = 60;
+    match text.char_indices().nth(MAX_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// Whether `id` is `prefix` and then letters, digits or dashes.
+pub(super) fn is_id(prefix: &str, id: &str) -> bool {
+    id.strip_prefix(prefix).is_some_and(|rest| {
+        rest.contains(|c: char| c.is_ascii_alphanumeric())
+            && rest.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+    })
+}
+
+/// The words outside quotation marks and backticks, in lower case.
+pub(super) fn plain_words(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (n, part) in text.split(['"', '`', '“', '”']).enumerate() {
+        if n % 2 == 0 {
+            let split = part.split(|c: char| !(c.is_alphanumeric() || c == '-' || c == '_'));
+            words.extend(split.filter(|word| !word.is_empty()).map(str::to_lowercase));
+        }
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn normalising_drops_case_space_and_punctuation_only() {
+        assert_eq!(normalised("  The API,\n shall: STOP. "), normalised("the api shall stop"));
+        assert_ne!(normalised("a b"), normalised("ab"));
+        assert_eq!(normalised("Größe"), "größe");
+    }
+
+    #[test]
+    fn ids_have_a_prefix_and_something_after_it() {
+        for good in ["REQ-1", "REQ-API-02", "REQ-a"] {
+            assert!(is_id("REQ-", good), "{good}");
+        }
+        for bad in ["REQ-", "REQ--", "req-1", "REQ-1 ", "REQ-ü", "REQ_1", "TSK-1", "REQ-a/b"] {
+            assert!(!is_id("REQ-", bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn quoted_words_are_left_out() {
+        assert_eq!(plain_words("Be `fast` and \"easy going\", user-friendly"), [
+            "be", "and", "user-friendly"
+        ]);
+    }
+}

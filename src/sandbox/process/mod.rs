@@ -1,0 +1,18 @@
+//! The provider `process`: a sandbox is a process tree on this machine, with its own working copy.
+//! A small supervisor a sandbox owns the tree, and does not die with the engine; the engine only
+//! watches the supervisor.
+
+mod environment;
+mod folder;
+mod log;
+mod machine;
+mod orders;
+mod reap;
+mod start;
+mod supervisor;
+mod tree;
+mod worker;
+
+pub use environment::{API_FILE, LEASE_FILE, OUTBOX, SANDBOX_ID};
+pub use machine::{LocalMachine, Options, Program};
+pub use supervisor::{BUSY, supervise};

@@ -1,0 +1,86 @@
+//! Ending processes until none is left.
+
+use std::collections::HashSet;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::environment::SANDBOX_ID;
+use super::orders::Record;
+use super::tree::{self, Process};
+use specline_aggregates::SandboxId;
+
+/// Between two looks at the process table.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// A process that SIGKILL does not end within this hangs in the kernel.
+const HOPELESS: Duration = Duration::from_secs(5);
+
+/// Asks each process that `find` finds to end, kills what is left after `grace`, and returns what
+/// cannot be ended. `find` is asked again until it finds none, so that what is forked meanwhile is
+/// found too.
+pub(super) fn end(
+    mut find: impl FnMut() -> Vec<Process>,
+    may_ask: impl Fn(&Process) -> bool,
+    grace: Duration,
+) -> Vec<i32> {
+    let start = Instant::now();
+    let mut asked = HashSet::new();
+    loop {
+        let left = find();
+        if left.is_empty() {
+            return Vec::new();
+        }
+        let is_late = start.elapsed() >= grace;
+        if start.elapsed() >= grace + HOPELESS {
+            return left.iter().map(|process| process.identity.pid).collect();
+        }
+        for process in &left {
+            if is_late {
+                process.identity.signal(Signal::KILL);
+            } else if may_ask(process) && asked.insert(process.identity) {
+                process.identity.signal(Signal::TERM);
+                // A stopped process acts on it only once it goes on.
+                process.identity.signal(Signal::CONT);
+            }
+        }
+        thread::sleep(PAUSE);
+    }
+}
+
+/// Kills what a dead supervisor left of `sandbox`, and returns what cannot be ended. A living
+/// supervisor is left alone.
+pub(super) fn orphans(sandbox: SandboxId, record: Option<&Record>) -> Vec<i32> {
+    end(|| remains(sandbox, record), |_| false, Duration::ZERO)
+}
+
+/// Every living process of `sandbox`, but for its supervisor: those below the recorded ones, those
+/// in the worker's group or session, and those whose environment names the sandbox.
+pub(super) fn remains(sandbox: SandboxId, record: Option<&Record>) -> Vec<Process> {
+    let marker = format!("{SANDBOX_ID}={sandbox}");
+    let all = Process::all();
+    let known = |pid: i32, started: u64| {
+        all.iter().any(|p| p.identity.pid == pid && p.identity.started == started)
+    };
+    let record = record.filter(|record| record.boot == tree::boot());
+    let identities = record.into_iter().flat_map(|r| r.worker.into_iter().chain([r.supervisor]));
+    let roots: Vec<i32> =
+        identities.filter(|id| known(id.pid, id.started)).map(|id| id.pid).collect();
+    let below: HashSet<i32> =
+        tree::descendants(&all, &roots).iter().map(|process| process.identity.pid).collect();
+    let worker = record.and_then(|record| record.worker).filter(|w| known(w.pid, w.started));
+    let belongs = |process: &Process| {
+        let pid = process.identity.pid;
+        let is_worker = worker.is_some_and(|worker| process.group == worker.pid);
+        is_worker || below.contains(&pid) || tree::is_marked(pid, &marker)
+    };
+    let me = std::process::id();
+    let supervisor = record.map(|record| record.supervisor);
+    let mut found: Vec<Process> = all.iter().filter(|p| p.is_alive()).copied().collect();
+    found.retain(|p| {
+        let spared = u32::try_from(p.identity.pid) == Ok(me) || Some(p.identity) == supervisor;
+        !spared && belongs(p)
+    });
+    found
+}

@@ -1,0 +1,80 @@
+//! Borrowing: the private repository reads the user's objects where they lie.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use super::source::Source;
+use super::{SnapshotError, Snapshots};
+use crate::sandbox::files::{Lock, write_whole};
+
+impl Snapshots {
+    /// Lets the private repository see the objects of `source`, and where its history was cut when
+    /// it is a shallow clone.
+    pub(super) fn borrow_history(&self, source: &Source) -> Result<(), SnapshotError> {
+        let Some(history) = &source.history else { return Ok(()) };
+        let path = self.scratch.join("lock");
+        let _lock = Lock::wait(&path).map_err(|e| SnapshotError::io("lock", &path, e))?;
+        let objects = history.common_dir.join("objects");
+        let objects = objects.canonicalize().map_err(|e| SnapshotError::io("find", &objects, e))?;
+        add_lines(&self.git_dir.join("objects/info/alternates"), &entry(&objects))?;
+        let cuts = fs::read(history.common_dir.join("shallow")).unwrap_or_default();
+        if cuts.is_empty() {
+            return Ok(());
+        }
+        add_lines(&self.git_dir.join("shallow"), &cuts)
+    }
+}
+
+/// The line of an alternates file that names `objects`, with its newline.
+pub(super) fn entry(objects: &Path) -> Vec<u8> {
+    let mut line = vec![b'"'];
+    for byte in objects.as_os_str().as_bytes() {
+        match byte {
+            b'"' | b'\\' => line.extend([b'\\', *byte]),
+            b'\n' => line.extend(*b"\\n"),
+            _ => line.push(*byte),
+        }
+    }
+    line.extend(*b"\"\n");
+    line
+}
+
+/// Adds those lines of `lines` that the file at `path` does not have yet.
+fn add_lines(path: &Path, lines: &[u8]) -> Result<(), SnapshotError> {
+    let present = fs::read(path).unwrap_or_default();
+    let has = |line: &[u8]| present.split(|b| *b == b'\n').any(|old| old == line);
+    let mut all = present.clone();
+    for line in lines.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
+        if !has(line) {
+            all.extend(line);
+            all.push(b'\n');
+        }
+    }
+    if all == present {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(|e| SnapshotError::io("make", parent, e))?;
+    }
+    write_whole(path, &all).map_err(|e| SnapshotError::io("write", path, e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_quoted_as_git_reads_it() {
+        assert_eq!(entry(Path::new("/a b/\"c\"\n\\")), b"\"/a b/\\\"c\\\"\\n\\\\\"\n");
+    }
+
+    #[test]
+    fn a_line_is_added_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("info/file");
+        add_lines(&path, b"one\n").unwrap();
+        add_lines(&path, b"two\none\n").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"one\ntwo\n");
+    }
+}

@@ -1,0 +1,44 @@
+//! What can go wrong with a snapshot, each case in words that say what to do.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    #[error("the program `git` was not found: install git, or add it to PATH")]
+    GitMissing,
+    #[error("{} is not a folder that can be read", path.display())]
+    NotAFolder { path: PathBuf },
+    #[error("{} has no working tree: give the folder of a checkout, not a bare repository or a \
+             .git folder", path.display())]
+    NoWorkTree { path: PathBuf },
+    #[error("git cannot read the repository in {}: {message}", path.display())]
+    Broken { path: PathBuf, message: String },
+    #[error("the snapshots in {} would be part of the snapshot of {}: keep Specline's state \
+             outside the repository", snapshots.display(), folder.display())]
+    Inside { folder: PathBuf, snapshots: PathBuf },
+    #[error("`{key}` is no snapshot key: letters, digits, `-` and `_` are")]
+    InvalidKey { key: String },
+    #[error("the snapshot {commit} does not exist, or the repository it borrows from has moved \
+             or dropped its objects")]
+    UnknownCommit { commit: String },
+    #[error("{} exists and is not empty", path.display())]
+    NotEmpty { path: PathBuf },
+    #[error("no space is left on the disk to {what}")]
+    NoSpace { what: String },
+    #[error("git could not {what}: {message}")]
+    Git { what: &'static str, message: String },
+    #[error("could not {what} {}", path.display())]
+    Io { what: &'static str, path: PathBuf, source: io::Error },
+}
+
+impl SnapshotError {
+    pub(super) fn io(what: &'static str, path: &Path, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Self::NoSpace { what: format!("{what} {}", path.display()) }
+            }
+            _ => Self::Io { what, path: path.to_owned(), source },
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Snapshots: the working tree of a repository as it is at one moment, kept as a commit in a bare
+//! git repository of Specline's own. The user's `.git` is only ever read: objects are borrowed
+//! from it, and its index is copied, never locked. All calls block; run them off the async threads.
+//!
+//! A snapshot borrows what the user has already committed. A history rewritten and pruned by hand
+//! (`git gc --prune=now`) within a run can take objects away; `checkout` then fails and says so.
+
+mod alternates;
+mod checkout;
+mod error;
+mod git;
+mod listing;
+mod source;
+mod tree;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use specline_aggregates::Manifest;
+
+use crate::sandbox::files::private_folder;
+
+pub use error::SnapshotError;
+use git::Git;
+use source::Source;
+
+/// An untracked file above this stays out of a snapshot: it is data, not source, and every sandbox
+/// would get a copy. A file that the user has committed goes in whatever its size.
+pub const MAX_UNTRACKED_BYTES: u64 = 100 * 1024 * 1024;
+
+/// The working tree of a repository at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Id of a commit in the private repository; its parent is the user's HEAD, if there is one.
+    pub commit: String,
+    /// What the commit holds. A path that is no UTF-8 stands there with replacement characters.
+    pub manifest: Manifest,
+    /// What is in the folder, is not ignored, and is not in the snapshot all the same.
+    pub skipped: Vec<Skipped>,
+}
+
+/// One path that a snapshot leaves out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skipped {
+    pub path: String,
+    pub reason: Reason,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// A submodule, or a repository inside this one: its files belong to another history.
+    NestedRepository,
+    /// Untracked, and above [`MAX_UNTRACKED_BYTES`].
+    TooBig,
+    /// Untracked, and not readable by the engine.
+    Unreadable,
+}
+
+/// The private repository that holds the snapshots. Cheap to clone; any number of processes may
+/// use the same folder at once.
+#[derive(Debug, Clone)]
+pub struct Snapshots {
+    git_dir: PathBuf,
+    scratch: PathBuf,
+}
+
+impl Snapshots {
+    /// Opens `<dir>/snapshots.git`, and makes it when it is missing. `dir` must lie outside every
+    /// repository that is snapshotted.
+    pub fn open(dir: &Path) -> Result<Self, SnapshotError> {
+        private_folder(dir).map_err(|e| SnapshotError::io("make", dir, e))?;
+        let dir = dir.canonicalize().map_err(|e| SnapshotError::io("find", dir, e))?;
+        let snapshots =
+            Self { git_dir: dir.join("snapshots.git"), scratch: dir.join("snapshots.tmp") };
+        private_folder(&snapshots.scratch)
+            .map_err(|e| SnapshotError::io("make", &snapshots.scratch, e))?;
+        if !snapshots.git_dir.join("HEAD").exists() {
+            Git::plain("make the snapshot repository")
+                .args(["init", "--quiet", "--bare", "--template=", "--object-format=sha1"])
+                .arg(&snapshots.git_dir)
+                .run()?;
+        }
+        Ok(snapshots)
+    }
+
+    /// Commits the working tree of `repo` as it is, uncommitted and untracked files included,
+    /// ignored ones and `.specline/` left out. The commit is on disk when this returns, and lives
+    /// until `forget(key)`. The same tree on the same HEAD gives the same commit; a key that is
+    /// taken again points to the newer commit.
+    ///
+    /// A sub-folder of a repository is a root of its own, without the repository's history.
+    pub fn take(&self, repo: &Path, key: &str) -> Result<Snapshot, SnapshotError> {
+        let reference = reference(key)?;
+        let source = Source::inspect(repo)?;
+        if source.folder.starts_with(&self.git_dir) || self.git_dir.starts_with(&source.folder) {
+            return Err(SnapshotError::Inside {
+                folder: source.folder,
+                snapshots: self.git_dir.clone(),
+            });
+        }
+        self.borrow_history(&source)?;
+        let scratch = tree::Scratch::new(&self.scratch)?;
+        let listing = listing::list(&source, &self.git_dir)?;
+        let tree = tree::write(&self.git_dir, &source, &listing, &scratch)?;
+        let commit = self.commit(&tree, &source)?;
+        self.git("keep the snapshot").args(["update-ref", &reference, &commit]).run()?;
+        let manifest = tree::manifest(&self.git_dir, &commit)?;
+        Ok(Snapshot { commit, manifest, skipped: listing.skipped })
+    }
+
+    /// Makes `into` a git repository of its own that stands at `commit`, detached. `into` must not
+    /// exist, or be empty. After a failure nothing is left of it.
+    pub fn checkout(&self, commit: &str, into: &Path) -> Result<(), SnapshotError> {
+        if !self.exists(commit)? {
+            return Err(SnapshotError::UnknownCommit { commit: commit.to_owned() });
+        }
+        checkout::checkout(&self.git_dir, commit, into)
+    }
+
+    /// Whether `commit` is here.
+    pub fn exists(&self, commit: &str) -> Result<bool, SnapshotError> {
+        let is_id = commit.len() == 40 && commit.bytes().all(|b| b.is_ascii_hexdigit());
+        if !is_id {
+            return Ok(false);
+        }
+        let object = format!("{commit}^{{commit}}");
+        Ok(self.git("look for a commit").args(["cat-file", "-e", &object]).answer()?.is_ok())
+    }
+
+    /// Lets the snapshot of `key` go; one that does not exist is no error. Its objects go with a
+    /// later clean-up, weeks later, so that a working copy that still borrows them is not hurt.
+    pub fn forget(&self, key: &str) -> Result<(), SnapshotError> {
+        let reference = reference(key)?;
+        self.git("forget a snapshot").args(["update-ref", "-d", &reference]).run()?;
+        self.git("clean up snapshots").args(["gc", "--auto", "--quiet"]).run()?;
+        Ok(())
+    }
+
+    fn commit(&self, tree: &str, source: &Source) -> Result<String, SnapshotError> {
+        // The time of HEAD: a function of what is committed, and `git log` stays in order.
+        let head = source.history.as_ref().and_then(|history| history.head.as_ref());
+        let date = head.map_or("946684800 +0000".to_owned(), |h| format!("{} +0000", h.time));
+        let mut git = self
+            .git("commit the snapshot")
+            .env("GIT_AUTHOR_DATE", &date)
+            .env("GIT_COMMITTER_DATE", &date)
+            .args(["commit-tree", "--no-gpg-sign", "-m", "Snapshot of the working tree"]);
+        if let Some(head) = head {
+            git = git.args(["-p", &head.commit]);
+        }
+        git.arg(tree).line()
+    }
+
+    fn git(&self, what: &'static str) -> Git {
+        Git::at(&self.git_dir, what)
+    }
+}
+
+/// The ref that keeps the snapshot of `key`.
+fn reference(key: &str) -> Result<String, SnapshotError> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    if key.is_empty() || key.len() > 200 || !key.bytes().all(plain) {
+        return Err(SnapshotError::InvalidKey { key: key.to_owned() });
+    }
+    Ok(format!("refs/specline/{key}"))
+}

@@ -1,0 +1,108 @@
+//! Loads an aggregate: from the hot cache, else from its snapshot and the events after it, else
+//! from all of its events.
+
+use std::sync::Arc;
+
+use specline_aggregates::EventSourced;
+use uuid::Uuid;
+
+use super::{AggregateStore, Loaded, Place, StoreError};
+use crate::store::{Recorded, Snapshot, StreamHead, StreamId};
+
+/// Events read at a time: enough to make the query's cost small, few enough that decoding them
+/// holds a runtime thread for a few milliseconds only.
+const PAGE: usize = 1_000;
+
+impl<A: EventSourced> AggregateStore<A> {
+    /// The current state. It may lag behind what another process writes; a commit then answers
+    /// `Conflict`, and drops it.
+    pub async fn load(&self, id: Uuid) -> Result<Loaded<A>, StoreError> {
+        if let Some(loaded) = self.cached().get(&id) {
+            return Ok(loaded.clone());
+        }
+        let loaded = self.load_at(id, u64::MAX).await?;
+        self.remember(&loaded);
+        Ok(loaded)
+    }
+
+    /// The state as it was after the event of `sequence`; the current one when the stream is
+    /// shorter. Never from the cache.
+    pub async fn load_at(&self, id: Uuid, sequence: u64) -> Result<Loaded<A>, StoreError> {
+        let stream = Self::stream(id);
+        let mut building = self.from_snapshot(&stream, sequence).await?;
+        let mut next = building.version();
+        while next < sequence {
+            let left = usize::try_from(sequence - next).unwrap_or(PAGE).min(PAGE);
+            let events = self.log.read_stream(&stream, next, left).await?;
+            building.apply(&events)?;
+            next = building.version();
+            if events.len() < left {
+                break;
+            }
+        }
+        Ok(building.finish(id))
+    }
+
+    /// What the snapshot says, if it is one that this program reads, is not past `sequence`, and
+    /// stands on the very event that the log has there. Anything else is as good as no snapshot.
+    async fn from_snapshot(
+        &self,
+        stream: &StreamId,
+        sequence: u64,
+    ) -> Result<Building<A>, StoreError> {
+        let Some(snapshot) = self.log.load_snapshot(stream).await? else {
+            return Ok(Building::empty());
+        };
+        let version = snapshot.head.version;
+        if snapshot.format != A::SNAPSHOT_VERSION || version > sequence || version == 0 {
+            return Ok(Building::empty());
+        }
+        let at = self.log.read_stream(stream, version - 1, 1).await?;
+        let stands = at.first().is_some_and(|event| event.hash == snapshot.head.hash);
+        let built = if stands { Building::restore(&snapshot) } else { None };
+        if built.is_none() {
+            tracing::warn!(%stream, version, "a snapshot that does not fit its stream is ignored");
+        }
+        Ok(built.unwrap_or_else(Building::empty))
+    }
+}
+
+/// A state on its way up.
+struct Building<A> {
+    state: A,
+    head: Option<StreamHead>,
+    bytes: usize,
+}
+
+impl<A: EventSourced> Building<A> {
+    fn empty() -> Self {
+        Self { state: A::default(), head: None, bytes: 0 }
+    }
+
+    fn restore(snapshot: &Snapshot) -> Option<Self> {
+        let state = serde_json::from_str(&snapshot.state).ok()?;
+        Some(Self { state, head: Some(snapshot.head), bytes: snapshot.state.len() })
+    }
+
+    fn version(&self) -> u64 {
+        self.head.map_or(0, |head| head.version)
+    }
+
+    fn apply(&mut self, events: &[Recorded]) -> Result<(), StoreError> {
+        for event in events {
+            let decoded = A::decode(&event.event_type, &event.event_version, &event.payload)
+                .map_err(|error| StoreError::undecodable(event, error))?;
+            self.state.evolve(&decoded).map_err(|source| StoreError::DoesNotFollow {
+                place: Place::of(event),
+                source,
+            })?;
+            self.bytes += event.payload.len();
+            self.head = Some(StreamHead { version: event.sequence, hash: event.hash });
+        }
+        Ok(())
+    }
+
+    fn finish(self, id: Uuid) -> Loaded<A> {
+        Loaded { id, state: Arc::new(self.state), head: self.head, bytes: self.bytes }
+    }
+}

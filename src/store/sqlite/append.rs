@@ -1,0 +1,136 @@
+//! One append, run inside the writer's transaction.
+//!
+//! Everything is checked before the first row is written, so an append that is refused leaves
+//! nothing behind and costs its neighbours nothing.
+
+use tokio::sync::oneshot;
+
+use super::writer::{Batch, Job};
+use super::{blobs, keys, rows};
+use crate::store::chain::{Content, GENESIS, chain_hash};
+use crate::store::{
+    Append, Appended, Expected, LogError, NewEvent, Position, StreamHead, StreamId,
+};
+
+type Answer = Result<Appended, LogError>;
+
+pub(super) struct AppendJob {
+    append: Append,
+    result: Option<Answer>,
+    reply: oneshot::Sender<Answer>,
+}
+
+impl AppendJob {
+    pub(super) fn new(append: Append) -> (Self, oneshot::Receiver<Answer>) {
+        let (reply, answer) = oneshot::channel();
+        (Self { append, result: None, reply }, answer)
+    }
+}
+
+impl Job for AppendJob {
+    fn weight(&self) -> usize {
+        self.append.weight()
+    }
+
+    fn run(&mut self, batch: &mut Batch<'_>) -> rusqlite::Result<()> {
+        self.result = Some(append(&self.append, batch)?);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, outcome: Result<(), LogError>) {
+        let Self { result, reply, .. } = *self;
+        let result =
+            outcome.and_then(|()| result.expect("an append that was committed has run"));
+        // The caller may have gone; what was written stays.
+        let _ = reply.send(result);
+    }
+}
+
+fn append(append: &Append, batch: &mut Batch<'_>) -> rusqlite::Result<Answer> {
+    let stream = &append.stream;
+    if let Some(key) = &append.key
+        && let Some(first) = keys::find(batch.connection, &stream.aggregate_id, &key.key)?
+    {
+        let same = first.record.request == key.request;
+        let reused = || LogError::KeyReused { key: key.key.clone() };
+        return Ok(if same { Ok(first.repeated()) } else { Err(reused()) });
+    }
+    let current = batch.head(stream)?;
+    let expected = match append.expected {
+        Expected::NoStream => None,
+        Expected::Exact(head) => Some(head),
+    };
+    if current != expected {
+        let actual = current.map_or(0, |head| head.version);
+        return Ok(Err(LogError::Conflict { stream: stream.clone(), actual }));
+    }
+    write(append, current, batch).map(Ok)
+}
+
+fn write(
+    append: &Append,
+    current: Option<StreamHead>,
+    batch: &mut Batch<'_>,
+) -> rusqlite::Result<Appended> {
+    let mut head = current.unwrap_or(StreamHead { version: 0, hash: GENESIS });
+    let id = rows::text(&append.stream.aggregate_id);
+    for event in &append.events {
+        head = insert(event, (&append.stream, &id), head, batch)?;
+    }
+    if !append.events.is_empty() {
+        batch.set_head(&append.stream, head);
+    }
+    for blob in &append.blobs {
+        blobs::put(batch.connection, blob)?;
+    }
+    let mut appended = Appended {
+        position: Position(batch.end.position),
+        head,
+        recorded_at: batch.now,
+        repeated: false,
+        answer: String::new(),
+    };
+    if let Some(key) = &append.key {
+        keys::insert(batch.connection, &id, key, &appended)?;
+        appended.answer.clone_from(&key.answer);
+    }
+    Ok(appended)
+}
+
+/// Writes one event behind `previous`, at the log's next position.
+fn insert(
+    event: &NewEvent,
+    (stream, id): (&StreamId, &str),
+    previous: StreamHead,
+    batch: &mut Batch<'_>,
+) -> rusqlite::Result<StreamHead> {
+    let content = Content {
+        event_type: &event.event_type,
+        event_version: &event.event_version,
+        payload: &event.payload,
+        metadata: &event.metadata,
+    };
+    let version = previous.version + 1;
+    let hash = chain_hash(&previous.hash, stream, version, content);
+    let position = batch.end.position + 1;
+    let mut statement = batch.connection.prepare_cached(
+        "INSERT INTO events (position, aggregate_type, aggregate_id, sequence, event_type,
+             event_version, payload, metadata, recorded_at, hash)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )?;
+    statement.execute((
+        rows::stored(position),
+        &stream.aggregate_type,
+        id,
+        rows::stored(version),
+        content.event_type,
+        content.event_version,
+        content.payload,
+        content.metadata,
+        batch.now.micros(),
+        hash.as_bytes(),
+    ))?;
+    batch.end.position = position;
+    batch.end.recorded_at = batch.now;
+    Ok(StreamHead { version, hash })
+}

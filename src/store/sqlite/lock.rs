@@ -1,0 +1,42 @@
+//! The lock beside a log file that lets one process write it. The kernel drops it when the process
+//! ends, however it ends.
+
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use super::OpenError;
+
+/// Held as long as it lives. The lock's file stays: removing it would let two in.
+#[derive(Debug)]
+pub(super) struct WriteLock {
+    _file: File,
+}
+
+impl WriteLock {
+    /// Never waits.
+    pub(super) fn take(log: &Path) -> Result<Self, OpenError> {
+        let path = lock_path(log);
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(|error| OpenError::io(&path, &error))?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(Errno::WOULDBLOCK) => Err(OpenError::Busy { path: log.to_owned() }),
+            Err(errno) => Err(OpenError::io(&path, &errno.into())),
+        }
+    }
+}
+
+/// `<file>.lock`
+fn lock_path(log: &Path) -> PathBuf {
+    let mut name = log.as_os_str().to_owned();
+    name.push(".lock");
+    name.into()
+}

@@ -1,0 +1,209 @@
+//! `SqliteLog`, and the trait `EventLog` on it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use async_trait::async_trait;
+use rusqlite::Connection;
+use specline_aggregates::{Digest, Timestamp};
+use tokio::sync::{oneshot, watch};
+use uuid::Uuid;
+
+use super::append::AppendJob;
+use super::readers::Readers;
+use super::writer::{Batch, Job, Task, Writer};
+use super::{OpenError, blobs, events, keys, open, snapshots};
+use crate::store::{
+    Append, Appended, Blob, Capabilities, Clock, EventLog, KeyRecord, LogError, LogIdentity,
+    MAX_EVENT_BYTES, Position, Recorded, Snapshot, StreamHead, StreamId,
+};
+
+/// The log in one SQLite file. Dropping it writes what is queued and closes the file.
+pub struct SqliteLog {
+    parts: Parts,
+}
+
+pub(super) struct Parts {
+    pub(super) path: PathBuf,
+    pub(super) identity: LogIdentity,
+    pub(super) secret: [u8; 32],
+    pub(super) clock: Clock,
+    /// `recorded_at` of the last event, in microseconds.
+    pub(super) latest: Arc<AtomicI64>,
+    pub(super) head: watch::Receiver<Position>,
+    /// Of a log that is only read: moved by what its reads see.
+    pub(super) seen: Option<watch::Sender<Position>>,
+    /// Before `writer`, for they are dropped in this order: the last connection to close folds the
+    /// WAL into the file, and only the writer's may.
+    pub(super) readers: Readers,
+    pub(super) writer: Option<Writer>,
+}
+
+impl SqliteLog {
+    /// Opens the log at `path` as its one writer, and makes it when it is not there. The folder
+    /// must exist. The lock `<path>.lock` is held until the log is dropped or the process ends.
+    pub fn open(path: &Path, clock: Clock) -> Result<Self, OpenError> {
+        open::writer(path, clock)
+    }
+
+    /// Opens the log at `path` for reading, with no lock, whether or not an engine writes it. Every
+    /// write answers `Transient`. `watch_head` moves with what this log's own reads see.
+    pub fn open_read_only(path: &Path) -> Result<Self, OpenError> {
+        open::reader(path, Clock::system())
+    }
+
+    pub(super) const fn new(parts: Parts) -> Self {
+        Self { parts }
+    }
+
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.parts.path
+    }
+
+    /// Bounds the log's file to about `bytes`, or lifts the bound: for quotas. A write that needs
+    /// more answers `Transient`, as on a full disk.
+    pub async fn limit_size(&self, bytes: Option<u64>) -> Result<(), LogError> {
+        self.write(0, move |batch| {
+            let connection = batch.connection;
+            let page: u64 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+            let pages = bytes.map_or(u64::from(u32::MAX - 1), |bytes| bytes.div_ceil(page));
+            connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
+        })
+        .await
+    }
+
+    pub(super) const fn secret_bytes(&self) -> [u8; 32] {
+        self.parts.secret
+    }
+
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, LogError> + Send + 'static,
+    ) -> Result<T, LogError> {
+        self.parts.readers.run(read).await
+    }
+
+    /// Runs `work` in the writer's next transaction; `weight` is what it writes, in bytes.
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        weight: usize,
+        work: impl FnMut(&Batch<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, LogError> {
+        let (task, answer) = Task::new(weight, work);
+        self.submit(Box::new(task), answer).await
+    }
+
+    async fn submit<T>(
+        &self,
+        job: Box<dyn Job>,
+        answer: oneshot::Receiver<Result<T, LogError>>,
+    ) -> Result<T, LogError> {
+        let Some(writer) = &self.parts.writer else {
+            let cause = "it is open for reading only; write through its engine".to_owned();
+            return Err(LogError::Transient { cause });
+        };
+        writer.submit(job, answer).await
+    }
+
+    /// A log that is only read learns of new events by reading them.
+    fn note_seen(&self, events: &[Recorded]) {
+        if let (Some(seen), Some(last)) = (&self.parts.seen, events.last()) {
+            self.parts.latest.fetch_max(last.recorded_at.micros(), Ordering::AcqRel);
+            seen.send_if_modified(|head| {
+                let moved = last.position > *head;
+                *head = last.position.max(*head);
+                moved
+            });
+        }
+    }
+}
+
+impl fmt::Debug for SqliteLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteLog").field("path", &self.parts.path).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl EventLog for SqliteLog {
+    fn identity(&self) -> LogIdentity {
+        self.parts.identity
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            max_event_bytes: MAX_EVENT_BYTES,
+            dense_positions: true,
+            shared_claims: false,
+        }
+    }
+
+    fn watch_head(&self) -> watch::Receiver<Position> {
+        self.parts.head.clone()
+    }
+
+    async fn now(&self) -> Result<Timestamp, LogError> {
+        let latest = Timestamp::from_micros(self.parts.latest.load(Ordering::Acquire));
+        Ok(self.parts.clock.now().max(latest))
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended, LogError> {
+        append.validate()?;
+        let (job, answer) = AppendJob::new(append);
+        self.submit(Box::new(job), answer).await
+    }
+
+    async fn read_stream(
+        &self,
+        stream: &StreamId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, LogError> {
+        let stream = stream.clone();
+        self.read(move |connection| events::of_stream(connection, &stream, after, limit)).await
+    }
+
+    async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, LogError> {
+        let events = self.read(move |connection| events::of_log(connection, after, limit)).await?;
+        self.note_seen(&events);
+        Ok(events)
+    }
+
+    async fn stream_head(&self, stream: &StreamId) -> Result<Option<StreamHead>, LogError> {
+        let stream = stream.clone();
+        self.read(move |connection| {
+            events::head(connection, &stream).map_err(super::error::log_error)
+        })
+        .await
+    }
+
+    async fn find_key(&self, aggregate_id: Uuid, key: &str) -> Result<Option<KeyRecord>, LogError> {
+        let key = key.to_owned();
+        self.read(move |connection| keys::record(connection, &aggregate_id, &key)).await
+    }
+
+    async fn load_snapshot(&self, stream: &StreamId) -> Result<Option<Snapshot>, LogError> {
+        let stream = stream.clone();
+        self.read(move |connection| snapshots::load(connection, &stream)).await
+    }
+
+    async fn save_snapshot(&self, stream: &StreamId, snapshot: Snapshot) -> Result<(), LogError> {
+        let stream = stream.clone();
+        let weight = snapshot.state.len();
+        self.write(weight, move |batch| snapshots::save(batch.connection, &stream, &snapshot)).await
+    }
+
+    async fn put_blob(&self, blob: Blob) -> Result<(), LogError> {
+        blob.validate()?;
+        let weight = blob.bytes.len();
+        self.write(weight, move |batch| blobs::put(batch.connection, &blob)).await
+    }
+
+    async fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, LogError> {
+        let digest = *digest;
+        self.read(move |connection| blobs::get(connection, &digest)).await
+    }
+}

@@ -1,0 +1,107 @@
+//! Opens a log file: for writing, which makes it when it is not there, or for reading.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+
+use rusqlite::Connection;
+use tokio::sync::watch;
+
+use super::identity::{self, Identity};
+use super::lock::WriteLock;
+use super::log::{Parts, SqliteLog};
+use super::readers::Readers;
+use super::writer::{End, Setup, Writer, read_end};
+use super::{OpenError, connection, migrations};
+use crate::store::{Clock, Position};
+
+/// Opens `path` as its one writer.
+pub(super) fn writer(path: &Path, clock: Clock) -> Result<SqliteLog, OpenError> {
+    let lock = WriteLock::take(path)?;
+    let failed = |error: rusqlite::Error| OpenError::sqlite(path, &error);
+    let mut connection = connection::open_writer(path).map_err(failed)?;
+    migrations::check_writable(path, &connection)?;
+    if !connection::make_durable(&connection).map_err(failed)? {
+        let cause = "its file system cannot hold a write-ahead log (is it a network drive?)";
+        return Err(OpenError::Other { path: path.to_owned(), cause: cause.to_owned() });
+    }
+    migrations::migrate(path, &mut connection)?;
+    let identity = identity::load_or_create(path, &connection)?;
+    let end = checked_end(path, &connection)?;
+    let latest = Arc::new(AtomicI64::new(end.recorded_at.micros()));
+    let setup = Setup {
+        path: path.to_owned(),
+        connection,
+        lock,
+        clock: clock.clone(),
+        end,
+        latest: Arc::clone(&latest),
+    };
+    let (writer, watched) = Writer::start(setup).map_err(|error| OpenError::io(path, &error))?;
+    Ok(assemble(path, clock, identity, latest, Mode::Write(writer, watched)))
+}
+
+/// Opens `path` for reading, whether or not an engine writes it.
+pub(super) fn reader(path: &Path, clock: Clock) -> Result<SqliteLog, OpenError> {
+    if !path.exists() {
+        return Err(OpenError::Missing { path: path.to_owned() });
+    }
+    let failed = |error: rusqlite::Error| OpenError::sqlite(path, &error);
+    let connection = connection::open_reader(path).map_err(failed)?;
+    migrations::check_readable(path, &connection)?;
+    let identity = identity::load(path, &connection)?;
+    let end = read_end(&connection).map_err(failed)?;
+    let latest = Arc::new(AtomicI64::new(end.recorded_at.micros()));
+    let (head, watched) = watch::channel(Position(end.position));
+    Ok(assemble(path, clock, identity, latest, Mode::Read(head, watched)))
+}
+
+enum Mode {
+    Write(Writer, watch::Receiver<Position>),
+    Read(watch::Sender<Position>, watch::Receiver<Position>),
+}
+
+fn assemble(
+    path: &Path,
+    clock: Clock,
+    identity: Identity,
+    latest: Arc<AtomicI64>,
+    mode: Mode,
+) -> SqliteLog {
+    let (writer, seen, head) = match mode {
+        Mode::Write(writer, head) => (Some(writer), None, head),
+        Mode::Read(seen, head) => (None, Some(seen), head),
+    };
+    let readers = Readers::new(path.to_owned());
+    SqliteLog::new(Parts {
+        path: path.to_owned(),
+        identity: identity.log,
+        secret: identity.secret,
+        clock,
+        latest,
+        head,
+        seen,
+        readers,
+        writer,
+    })
+}
+
+/// The end of the log, unless events were cut off it: SQLite remembers the highest position that it
+/// ever gave out, and using a position twice would mislead every cursor.
+fn checked_end(path: &Path, connection: &Connection) -> Result<End, OpenError> {
+    let failed = |error: rusqlite::Error| OpenError::sqlite(path, &error);
+    let end = read_end(connection).map_err(failed)?;
+    let given_out: u64 = connection
+        .query_row(
+            "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'",
+            [],
+            |row| row.get(0),
+        )
+        .map_err(failed)?;
+    if given_out > end.position {
+        let cause =
+            format!("it ends at position {}, but had events up to {given_out}", end.position);
+        return Err(OpenError::Damaged { path: path.to_owned(), cause });
+    }
+    Ok(end)
+}

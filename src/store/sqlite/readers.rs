@@ -1,0 +1,62 @@
+//! A few read-only connections. They see committed data only, and never wait for the writer.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::Connection;
+use tokio::sync::Semaphore;
+
+use super::connection;
+use super::error::log_error;
+use crate::store::LogError;
+
+/// Reads at one time: as many as a small machine's disk serves well; each connection has a page
+/// cache of up to 2 MB.
+const MAX_READERS: usize = 4;
+
+/// A cheap handle to the pool.
+#[derive(Clone)]
+pub(super) struct Readers(Arc<Pool>);
+
+struct Pool {
+    path: PathBuf,
+    permits: Arc<Semaphore>,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Readers {
+    pub(super) fn new(path: PathBuf) -> Self {
+        let permits = Arc::new(Semaphore::new(MAX_READERS));
+        Self(Arc::new(Pool { path, permits, idle: Mutex::default() }))
+    }
+
+    /// Runs `read` on a connection, on a thread where it may block.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, LogError> + Send + 'static,
+    ) -> Result<T, LogError> {
+        let stopped = |cause: &str| LogError::Transient { cause: cause.to_owned() };
+        let permit = Arc::clone(&self.0.permits).acquire_owned().await;
+        let permit = permit.map_err(|_| stopped("the log is being closed"))?;
+        let pool = Arc::clone(&self.0);
+        let done = tokio::task::spawn_blocking(move || {
+            let connection = pool.take()?;
+            let answer = read(&connection);
+            pool.put_back(connection);
+            drop(permit);
+            answer
+        });
+        done.await.map_err(|_| stopped("a read of the log was broken off"))?
+    }
+}
+
+impl Pool {
+    fn take(&self) -> Result<Connection, LogError> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        idle.map_or_else(|| connection::open_reader(&self.path).map_err(log_error), Ok)
+    }
+
+    fn put_back(&self, connection: Connection) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+    }
+}
