@@ -44,6 +44,15 @@ pub trait EventSourced: cqrs_es::Aggregate + Clone + 'static {
     ) -> Result<Self::Event, DecodeError>;
 }
 
+/// An aggregate whose commands are decided by a pure function.
+pub trait Decide: EventSourced {
+    /// The events that follow from `command`; none when it is already so.
+    fn decide(&self, command: &Self::Command) -> Result<Vec<Self::Event>, Self::Error>;
+
+    /// Stable code of a refusal.
+    fn code(error: &Self::Error) -> &'static str;
+}
+
 /// Decodes an event whose name and version this program knows.
 pub(crate) fn decode_known<E: serde::de::DeserializeOwned>(
     names: &[&str],

@@ -20,7 +20,7 @@ mod usage;
 mod verdict;
 
 pub use digest::{Digest, InvalidDigest};
-pub use event_sourced::{DecodeError, EventSourced, IllegalTransition};
+pub use event_sourced::{Decide, DecodeError, EventSourced, IllegalTransition};
 pub use ids::{
     Epoch, InstanceId, ProjectId, RequirementId, SandboxId, SpecId, TaskId, TicketId, derive_id,
 };

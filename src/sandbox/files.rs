@@ -8,6 +8,11 @@ use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
 
+/// Whether the disk, or this user's share of it, is full.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 /// Makes `path` and its parents; only the owner may look into `path`.
 pub(super) fn private_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)

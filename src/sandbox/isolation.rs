@@ -79,7 +79,7 @@ impl Isolation {
             Self::Subreaper => "processes are contained by a supervisor (subreaper); without \
                                 bubblewrap the agent runs as you: faults are isolated, malice is \
                                 not"
-                .to_owned(),
+            .to_owned(),
         }
     }
 }

@@ -106,7 +106,7 @@ mod tests {
     fn the_golden_vector_holds() {
         assert_eq!(
             first().to_string(),
-            "0000000000000000000000000000000000000000000000000000000000000000"
+            "0077ed6c985e82c6af9bad6b7370155f4eafecedae57b070461095f0e1dd8ef6"
         );
     }
 }

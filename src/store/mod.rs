@@ -4,13 +4,15 @@ mod aggregate_store;
 pub mod chain;
 mod clock;
 mod event_log;
+pub mod memory;
 mod recent;
 mod side_tables;
 pub mod sqlite;
 mod validate;
 
 pub use aggregate_store::{
-    AggregateStore, CacheLimits, Commit, Committed, Context, Loaded, Place, SNAPSHOT_EVERY, StoreError,
+    AggregateStore, CacheLimits, Commit, Committed, Context, Loaded, Place, SNAPSHOT_EVERY,
+    StoreError,
 };
 pub use clock::Clock;
 pub use event_log::{

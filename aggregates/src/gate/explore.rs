@@ -44,12 +44,7 @@ pub(super) const RULES: &[OutputRule<Explore>] = &[
         "The summary says something: at least 50 characters",
         summary,
     ),
-    soft(
-        PHASE,
-        ("explore.tech_stack", 2),
-        "tech_stack names at least one technology",
-        tech_stack,
-    ),
+    soft(PHASE, ("explore.tech_stack", 2), "tech_stack names at least one technology", tech_stack),
     soft(
         PHASE,
         ("explore.conventions", 1),
@@ -146,7 +141,8 @@ fn tech_stack(case: &Case<'_>) -> Vec<Fault> {
 
 fn conventions(case: &Case<'_>) -> Vec<Fault> {
     let conventions = &case.output.conventions;
-    let mut said = conventions.naming.iter().chain(&conventions.testing).chain(&conventions.patterns);
+    let mut said =
+        conventions.naming.iter().chain(&conventions.testing).chain(&conventions.patterns);
     if said.any(|text| !is_blank(text)) || case.manifest.is_empty() {
         return Vec::new();
     }
@@ -180,16 +176,19 @@ mod tests {
 
     #[test]
     fn each_rule_passes_on_the_sample_and_fails_on_its_own_fault() {
-        sample::each_rule_fails_alone(PHASE, &[
-            ("explore.paths_safe", |v| v["tests"]["paths"] = json!(["../secrets"])),
-            ("explore.paths_exist", |v| v["entry_points"] = json!(["src/ghost.ts"])),
-            ("explore.explored", |v| v["explored_files"] = json!([])),
-            ("explore.key_files", |v| v["key_files"][0]["purpose"] = json!(" ")),
-            ("explore.summary", |v| v["summary"] = json!("A service.")),
-            ("explore.tech_stack", |v| v["tech_stack"] = json!([])),
-            ("explore.conventions", |v| v["conventions"] = json!({ "patterns": [] })),
-            ("explore.related", |v| v["related_to_feature"] = json!([])),
-        ]);
+        sample::each_rule_fails_alone(
+            PHASE,
+            &[
+                ("explore.paths_safe", |v| v["tests"]["paths"] = json!(["../secrets"])),
+                ("explore.paths_exist", |v| v["entry_points"] = json!(["src/ghost.ts"])),
+                ("explore.explored", |v| v["explored_files"] = json!([])),
+                ("explore.key_files", |v| v["key_files"][0]["purpose"] = json!(" ")),
+                ("explore.summary", |v| v["summary"] = json!("A service.")),
+                ("explore.tech_stack", |v| v["tech_stack"] = json!([])),
+                ("explore.conventions", |v| v["conventions"] = json!({ "patterns": [] })),
+                ("explore.related", |v| v["related_to_feature"] = json!([])),
+            ],
+        );
     }
 
     #[test]

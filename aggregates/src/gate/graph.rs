@@ -84,9 +84,10 @@ mod tests {
 
     #[test]
     fn the_whole_cycle_is_named() {
-        assert_eq!(cycles(&[("a", &["b"]), ("b", &["c"]), ("c", &["a", "d"]), ("d", &[])]), [
-            "a → b → c → a"
-        ]);
+        assert_eq!(
+            cycles(&[("a", &["b"]), ("b", &["c"]), ("c", &["a", "d"]), ("d", &[])]),
+            ["a → b → c → a"]
+        );
         assert_eq!(cycles(&[("a", &["a"]), ("b", &["a"])]), ["a → a"]);
         assert_eq!(cycles(&[("a", &["b"]), ("b", &["a"]), ("c", &["d"]), ("d", &["c"])]).len(), 2);
     }

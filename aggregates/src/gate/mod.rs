@@ -6,12 +6,15 @@ mod design;
 mod explore;
 mod graph;
 mod path;
+mod reference;
 mod requirements;
 mod rule;
 mod shape;
 mod sync;
+mod task_files;
 mod tasks;
 mod text;
+mod wording;
 
 #[cfg(test)]
 mod lessons;
@@ -19,7 +22,7 @@ mod lessons;
 mod sample;
 
 pub use rule::RuleInfo;
-pub use sync::{Synced, coverage, judge_sync};
+pub use sync::{SyncEvidence, coverage, judge_sync};
 
 use rule::{Case, Fault, OutputRule};
 use serde::de::DeserializeOwned;

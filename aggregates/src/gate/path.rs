@@ -60,8 +60,22 @@ mod tests {
     #[test]
     fn others_are_not() {
         for path in [
-            "", " ", "/etc/passwd", "../x", "a/../../x", "a/..", "a//b", "./a", ".", "a\\b",
-            "C:/x", "c:x", "~/x", "a\0b", "a/.. /b", "//",
+            "",
+            " ",
+            "/etc/passwd",
+            "../x",
+            "a/../../x",
+            "a/..",
+            "a//b",
+            "./a",
+            ".",
+            "a\\b",
+            "C:/x",
+            "c:x",
+            "~/x",
+            "a\0b",
+            "a/.. /b",
+            "//",
         ] {
             assert!(fault(path).is_some(), "{path:?}");
         }

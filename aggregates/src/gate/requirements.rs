@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::Phase;
 use crate::ears;
 use crate::output::{Requirement, Requirements};
-use crate::Phase;
 
+use super::reference::{Names, dangling, repeated};
 use super::rule::{self, Fault, OutputRule, hard, soft};
 use super::text::{excerpt, is_blank, is_id, normalised};
 use super::wording;
@@ -17,12 +18,7 @@ const MIN_CRITERIA: usize = 2;
 
 pub(super) const RULES: &[OutputRule<Requirements>] = &[
     hard(PHASE, "requirements.some", "There is at least one requirement", some),
-    hard(
-        PHASE,
-        "requirements.id_form",
-        "Every id is REQ- and letters, digits or dashes",
-        id_form,
-    ),
+    hard(PHASE, "requirements.id_form", "Every id is REQ- and letters, digits or dashes", id_form),
     hard(PHASE, "requirements.ids_unique", "No two requirements share an id", ids_unique),
     hard(
         PHASE,
@@ -43,12 +39,7 @@ pub(super) const RULES: &[OutputRule<Requirements>] = &[
         "No two texts say the same, case, spaces and punctuation aside",
         texts_differ,
     ),
-    hard(
-        PHASE,
-        "requirements.references",
-        "depends_on names only ids of this output",
-        references,
-    ),
+    hard(PHASE, "requirements.references", "depends_on names only ids of this output", references),
     soft(
         PHASE,
         ("requirements.pattern_label", 1),
@@ -74,12 +65,7 @@ pub(super) const RULES: &[OutputRule<Requirements>] = &[
         "Of 3 requirements and more, not all have the same priority",
         wording::priority_spread,
     ),
-    soft(
-        PHASE,
-        ("requirements.titles", 1),
-        "Every title has 3 to 8 words",
-        wording::titles,
-    ),
+    soft(PHASE, ("requirements.titles", 1), "Every title has 3 to 8 words", wording::titles),
     soft(
         PHASE,
         ("requirements.bounds_said", 1),
@@ -118,24 +104,6 @@ fn id_form(case: &Case<'_>) -> Vec<Fault> {
 fn ids_unique(case: &Case<'_>) -> Vec<Fault> {
     let ids = case.output.requirements.iter().map(|requirement| requirement.id.as_str());
     repeated(ids, |n| format!("/requirements/{n}/id"))
-}
-
-/// A fault for each name that stood before.
-pub(super) fn repeated<'a>(
-    names: impl Iterator<Item = &'a str>,
-    place: impl Fn(usize) -> String,
-) -> Vec<Fault> {
-    let mut first = BTreeMap::new();
-    let mut faults = Vec::new();
-    for (n, name) in names.enumerate() {
-        if let Some(before) = first.get(name) {
-            let message = format!("{:?} already stands at {}", excerpt(name), place(*before));
-            faults.push(Fault::new(place(n), message, "Give each its own."));
-        } else {
-            first.insert(name, n);
-        }
-    }
-    faults
 }
 
 fn ears(case: &Case<'_>) -> Vec<Fault> {
@@ -187,20 +155,77 @@ fn texts_differ(case: &Case<'_>) -> Vec<Fault> {
 }
 
 fn references(case: &Case<'_>) -> Vec<Fault> {
-    let ids: Vec<&str> = case.output.requirements.iter().map(|r| r.id.as_str()).collect();
+    let ids: Names<'_> = case.output.requirements.iter().map(|r| r.id.as_str()).collect();
     each(case, |place, requirement| {
         dangling(&format!("{place}/depends_on"), &requirement.depends_on, "requirement", &ids)
     })
 }
 
-/// A fault for each of `names` that is not among `known`.
-pub(super) fn dangling(place: &str, names: &[String], kind: &str, known: &[&str]) -> Vec<Fault> {
-    let unknown = names.iter().enumerate().filter(|(_, name)| !known.contains(&name.as_str()));
-    unknown
-        .map(|(n, name)| {
-            let message = format!("there is no {kind} {:?}", excerpt(name));
-            let mend = format!("Name an existing {kind}, or drop the reference.");
-            Fault::new(format!("{place}/{n}"), message, mend)
-        })
-        .collect()
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::sample;
+    use super::*;
+
+    #[test]
+    fn each_rule_passes_on_the_sample_and_fails_on_its_own_fault() {
+        sample::each_rule_fails_alone(
+            PHASE,
+            &[
+                ("requirements.some", |v| v["requirements"] = json!([])),
+                ("requirements.id_form", |v| v["requirements"][3]["id"] = json!("R4")),
+                ("requirements.ids_unique", |v| {
+                    let first = v["requirements"][0]["id"].clone();
+                    v["requirements"][3]["id"] = first;
+                }),
+                ("requirements.ears", |v| v["requirements"][0]["text"] = json!("The API limits.")),
+                ("requirements.criteria", |v| {
+                    let first = v["requirements"][0]["criteria"][0].clone();
+                    v["requirements"][0]["criteria"] = json!([first, first]);
+                }),
+                ("requirements.texts_differ", |v| {
+                    let first =
+                        v["requirements"][0]["text"].as_str().expect("a text").to_uppercase();
+                    v["requirements"][3]["text"] = json!(first);
+                    v["requirements"][3]["pattern"] = v["requirements"][0]["pattern"].clone();
+                }),
+                ("requirements.references", |v| {
+                    v["requirements"][1]["depends_on"] = json!(["REQ-404"]);
+                }),
+                ("requirements.pattern_label", |v| {
+                    v["requirements"][0]["pattern"] = json!("optional");
+                }),
+                ("requirements.vague_words", |v| {
+                    v["requirements"][0]["text"] =
+                        json!("When a call comes, the API shall be fast.");
+                }),
+                ("requirements.measurable", |v| {
+                    for criterion in
+                        v["requirements"][0]["criteria"].as_array_mut().expect("a list")
+                    {
+                        criterion["then"] = json!("all is as the user hopes");
+                    }
+                }),
+                ("requirements.priority_spread", |v| {
+                    for requirement in v["requirements"].as_array_mut().expect("a list") {
+                        requirement["priority"] = json!("high");
+                    }
+                }),
+                ("requirements.titles", |v| v["requirements"][0]["title"] = json!("Limit")),
+                ("requirements.bounds_said", |v| v["out_of_scope"] = json!([])),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_finding_says_where_and_how_to_mend() {
+        let judged = sample::judge_changed(PHASE, |v| {
+            v["requirements"][1]["text"] = json!("When a call comes, the API must answer it.");
+        });
+        let failed: Vec<_> = judged.failed().collect();
+        assert_eq!(failed[0].place, "/requirements/1/text");
+        assert!(failed[0].message.contains("only SHALL is accepted"), "{failed:?}");
+        assert!(failed[0].mend.contains("Use SHALL in place of"), "{failed:?}");
+    }
 }

@@ -74,8 +74,9 @@ mod tests {
 
     #[test]
     fn quoted_words_are_left_out() {
-        assert_eq!(plain_words("Be `fast` and \"easy going\", user-friendly"), [
-            "be", "and", "user-friendly"
-        ]);
+        assert_eq!(
+            plain_words("Be `fast` and \"easy going\", user-friendly"),
+            ["be", "and", "user-friendly"]
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! The JSON Schema of each phase's output, generated from its Rust type: what the prompt shows, what
-//! the gate checks and what the API documents are one and the same.
+//! The JSON Schema of each phase's output, generated from its Rust type: what the prompt shows,
+//! what the gate checks and what the API documents are one and the same.
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;

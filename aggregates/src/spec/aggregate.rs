@@ -8,7 +8,7 @@ use super::event::Event;
 use super::rejection::Rejection;
 use super::state::Spec;
 use crate::event_sourced::decode_known;
-use crate::{DecodeError, EventSourced, IllegalTransition};
+use crate::{Decide, DecodeError, EventSourced, IllegalTransition};
 
 /// Version of every event's shape so far.
 const VERSION: &str = "1";
@@ -33,7 +33,7 @@ impl Aggregate for Spec {
     async fn handle(
         &mut self,
         command: Command,
-        _: &(),
+        (): &(),
         sink: &EventSink<Self>,
     ) -> Result<(), Rejection> {
         for event in self.decide(&command)? {
@@ -58,5 +58,15 @@ impl EventSourced for Spec {
 
     fn decode(event_type: &str, version: &str, payload: &str) -> Result<Event, DecodeError> {
         decode_known(&Event::NAMES, VERSION, (event_type, version), payload)
+    }
+}
+
+impl Decide for Spec {
+    fn decide(&self, command: &Command) -> Result<Vec<Event>, Rejection> {
+        Self::decide(self, command)
+    }
+
+    fn code(error: &Rejection) -> &'static str {
+        error.code()
     }
 }

@@ -7,7 +7,7 @@ use super::command::{Command, Rejection};
 use super::event::Event;
 use super::state::Task;
 use crate::event_sourced::decode_known;
-use crate::{DecodeError, EventSourced, IllegalTransition};
+use crate::{Decide, DecodeError, EventSourced, IllegalTransition};
 
 /// Version of every event's shape so far.
 const VERSION: &str = "1";
@@ -32,7 +32,7 @@ impl Aggregate for Task {
     async fn handle(
         &mut self,
         command: Command,
-        _: &(),
+        (): &(),
         sink: &EventSink<Self>,
     ) -> Result<(), Rejection> {
         for event in self.decide(&command)? {
@@ -57,5 +57,15 @@ impl EventSourced for Task {
 
     fn decode(event_type: &str, version: &str, payload: &str) -> Result<Event, DecodeError> {
         decode_known(&Event::NAMES, VERSION, (event_type, version), payload)
+    }
+}
+
+impl Decide for Task {
+    fn decide(&self, command: &Command) -> Result<Vec<Event>, Rejection> {
+        Self::decide(self, command)
+    }
+
+    fn code(error: &Rejection) -> &'static str {
+        error.code()
     }
 }

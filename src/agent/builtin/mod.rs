@@ -6,7 +6,6 @@
 mod components;
 mod conventions;
 mod criteria;
-mod depend;
 mod design;
 mod diagram;
 mod draft;
@@ -15,7 +14,9 @@ mod explore;
 mod feature;
 mod feedback;
 mod grammar;
+mod groups;
 mod history;
+mod instruction;
 mod item;
 mod language;
 mod manifests;

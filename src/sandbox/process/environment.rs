@@ -37,11 +37,9 @@ pub(super) fn compose(
     }
     env.extend(request.env.clone());
     env.insert(SANDBOX_ID.to_owned(), request.sandbox.to_string());
-    for (name, path) in [
-        (API_FILE, folder.api()),
-        (LEASE_FILE, folder.lease()),
-        (OUTBOX, folder.outbox()),
-    ] {
+    for (name, path) in
+        [(API_FILE, folder.api()), (LEASE_FILE, folder.lease()), (OUTBOX, folder.outbox())]
+    {
         env.insert(name.to_owned(), path.display().to_string());
     }
     for (name, value) in &env {
@@ -56,9 +54,8 @@ pub(super) fn compose(
 
 /// What of the engine's environment any program may have.
 pub(super) fn harmless() -> BTreeMap<String, String> {
-    let all = std::env::vars_os().filter_map(|(name, value)| {
-        Some((name.into_string().ok()?, value.into_string().ok()?))
-    });
+    let all = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let mut env: BTreeMap<_, _> =
         all.filter(|(name, _)| ALLOWED.contains(&&**name) || name.starts_with("LC_")).collect();
     env.entry("PATH".to_owned()).or_insert_with(|| "/usr/local/bin:/usr/bin:/bin".to_owned());

@@ -1,5 +1,6 @@
 //! The folder of one sandbox, and what lies where in it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -84,14 +85,16 @@ impl Folder {
             remove_tree(&path)?;
         }
         for path in [self.ending_path(), self.record_path()] {
-            match fs::remove_file(path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                Ok(()) | Err(_) => {}
-            }
+            remove_file(&path)?;
         }
         private_folder(&self.home())?;
         private_folder(&self.outbox())?;
         write_whole(&self.lease(), b"")
+    }
+
+    /// Says where the engine is, for a worker that cannot reach it where it was.
+    pub(super) fn write_api(&self, api_url: &str) -> io::Result<()> {
+        write_json(&self.api(), &BTreeMap::from([("api_url", api_url)]))
     }
 
     pub(super) fn record(&self) -> Option<Record> {
@@ -127,8 +130,8 @@ impl Folder {
         for path in [self.work(), self.home()] {
             remove_tree(&path)?;
         }
-        for path in [self.api(), self.lease(), self.start_lock()] {
-            remove_tree_or_file(&path)?;
+        for path in [self.api(), self.lease()] {
+            remove_file(&path)?;
         }
         bound(&self.outbox(), MAX_OUTBOX_BYTES)
     }
@@ -155,7 +158,7 @@ impl Folder {
     }
 }
 
-fn remove_tree_or_file(path: &Path) -> io::Result<()> {
+fn remove_file(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => Ok(()),

@@ -122,7 +122,8 @@ mod tests {
         let path = dir.path().join("worker.log");
         let log = Arc::new(Mutex::new(Log::open(&path, 100).unwrap()));
         let sink = Sink { log, mask: Arc::new(Mask::new(std::iter::empty())) };
-        let text: String = (0..100).map(|n| format!("line {n}\n")).collect();
+        let lines: Vec<String> = (0..100).map(|n| format!("line {n}")).collect();
+        let text = lines.join("\n") + "\n";
         sink.drain(text.as_bytes(), &Mutex::default());
         let mut names: Vec<_> = fs::read_dir(dir.path()).unwrap().flatten().collect();
         names.sort_by_key(std::fs::DirEntry::file_name);

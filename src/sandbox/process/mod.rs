@@ -6,13 +6,17 @@ mod environment;
 mod folder;
 mod log;
 mod machine;
+mod options;
 mod orders;
 mod reap;
+mod shelf;
 mod start;
 mod supervisor;
 mod tree;
+mod watch;
 mod worker;
 
 pub use environment::{API_FILE, LEASE_FILE, OUTBOX, SANDBOX_ID};
-pub use machine::{LocalMachine, Options, Program};
+pub use machine::LocalMachine;
+pub use options::{Options, Program};
 pub use supervisor::{BUSY, supervise};

@@ -9,15 +9,18 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::environment::{self, compose, harmless};
 use super::folder::Folder;
-use super::machine::Options;
+use super::options::Options;
 use super::orders::{Orders, Record, Report};
 use super::reap;
-use crate::sandbox::files::{Lock, private_folder};
+use crate::sandbox::files::{Lock, is_full, private_folder};
 use crate::sandbox::provider::{SpawnError, SpawnRequest};
 use crate::sandbox::snapshot::Snapshots;
 
 /// A supervisor that has not answered by then hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The contract's variable with the engine's address.
+const API_URL: &str = "OMOIOS_API_URL";
 
 /// More than any report has.
 const MAX_REPORT_BYTES: u64 = 64 * 1024;
@@ -50,6 +53,9 @@ pub(super) fn start(
         return Err(SpawnError::Supervisor { message });
     }
     folder.prepare().map_err(failed("prepare"))?;
+    if let Some(api_url) = request.env.get(API_URL) {
+        folder.write_api(api_url).map_err(failed("write"))?;
+    }
     snapshots.checkout(&request.commit, &folder.work())?;
     let child = launch(options, &folder)?;
     hear(child, &orders, &folder)
@@ -155,10 +161,8 @@ fn end(child: &mut Child) {
 }
 
 fn failure(what: &'static str, path: &Path, source: io::Error) -> SpawnError {
-    match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            SpawnError::NoSpace { path: path.to_owned() }
-        }
-        _ => SpawnError::Io { what, path: path.to_owned(), source },
+    if is_full(&source) {
+        return SpawnError::NoSpace { path: path.to_owned() };
     }
+    SpawnError::Io { what, path: path.to_owned(), source }
 }

@@ -1,12 +1,12 @@
-//! The supervisor: a small process a sandbox that owns its process tree. It starts the worker, keeps
-//! its log, and ends every descendant when the worker ends, when it is told to (SIGTERM), or when
-//! the worker has had no answer from an engine for too long. It does not die with the engine.
+//! The supervisor: a small process a sandbox that owns its process tree. It starts the worker,
+//! keeps its log, and ends every descendant when the worker ends, when it is told to (SIGTERM), or
+//! when the worker has had no answer from an engine for too long. It does not die with the engine.
 //!
 //! It must not talk to the engine after its report: what it has to say is in the folder.
 
 use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ExitCode};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,6 +31,9 @@ pub const BUSY: u8 = 75;
 /// The exit code of a supervisor that could not start its worker.
 const FAILED: u8 = 70;
 
+/// What a worker left behind has lost its purpose, and its successor waits for the report.
+const LEFTOVER_GRACE: Duration = Duration::from_millis(250);
+
 /// How long a pipe may stay open after its last writer is dead.
 const DRAIN: Duration = Duration::from_secs(1);
 
@@ -47,6 +50,8 @@ pub fn supervise(folder: &Path) -> ExitCode {
     match run(&folder) {
         Ok(code) => code,
         Err(message) => {
+            // Into the folder's supervisor.log, for a report may come too late to be heard.
+            let _ = writeln!(io::stderr(), "{message}");
             report(&Report::Failed { message });
             ExitCode::from(FAILED)
         }
@@ -55,13 +60,13 @@ pub fn supervise(folder: &Path) -> ExitCode {
 
 fn run(folder: &Folder) -> Result<ExitCode, String> {
     let failed = |what: &'static str| move |error: io::Error| format!("{what}: {error}");
-    let orders: Orders = serde_json::from_reader(io::stdin().lock())
-        .map_err(|error| format!("the orders cannot be read: {error}"))?;
     let lock = Lock::try_take(&folder.lock()).map_err(failed("lock the folder"))?;
     let Some(_lock) = lock else {
         report(&Report::Busy);
         return Ok(ExitCode::from(BUSY));
     };
+    let orders: Orders = serde_json::from_reader(io::stdin().lock())
+        .map_err(|error| format!("the orders cannot be read: {error}"))?;
     set_child_subreaper(Some(getpid())).map_err(|error| format!("become a subreaper: {error}"))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -88,7 +93,10 @@ async fn watch(folder: &Folder, orders: &Orders) -> Result<(), String> {
 
     let lease = Lease::new(folder, orders.silence);
     let cause = tree.outlast(signals, lease).await;
-    let left = tree.end(orders.end_grace);
+    let left = tree.end(match cause {
+        Cause::WorkerEnded => orders.end_grace.min(LEFTOVER_GRACE),
+        Cause::Ordered | Cause::LeaseRanOut | Cause::SupervisorLost => orders.end_grace,
+    });
     // Both streams, when nobody writes to them any more.
     let _ = drained.recv_timeout(DRAIN).and_then(|()| drained.recv_timeout(DRAIN));
     let last_lines = tail.lock().unwrap_or_else(PoisonError::into_inner).text();
@@ -158,13 +166,14 @@ impl Tree {
     }
 
     /// Returns when there is a reason to end the sandbox.
-    async fn outlast(&mut self, mut signals: Signals, mut lease: Lease) -> Cause {
+    async fn outlast(&mut self, signals: Signals, mut lease: Lease) -> Cause {
+        let Signals { mut orders, mut child } = signals;
         let mut looks = interval(LOOK.min(lease.silence / 4).max(Duration::from_millis(10)));
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                () = signals.order() => return Cause::Ordered,
-                _ = signals.child.recv() => {}
+                () = any(&mut orders) => return Cause::Ordered,
+                _ = child.recv() => {}
                 _ = looks.tick() => if lease.has_run_out() { return Cause::LeaseRanOut },
             }
             self.collect();
@@ -229,21 +238,21 @@ impl Signals {
             child: hear(SignalKind::child())?,
         })
     }
+}
 
-    async fn order(&mut self) {
-        let [terminate, interrupt, hangup] = &mut self.orders;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            _ = hangup.recv() => {}
-        }
+async fn any(signals: &mut [Signal; 3]) {
+    let [terminate, interrupt, hangup] = signals;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        _ = hangup.recv() => {}
     }
 }
 
 /// The worker's last sign of life, on a clock that neither a suspended machine nor a changed time
 /// of day moves.
 struct Lease {
-    path: std::path::PathBuf,
+    path: PathBuf,
     silence: Duration,
     last: Option<SystemTime>,
     seen: Instant,

@@ -13,6 +13,10 @@ use crate::sandbox::isolation::{FLAGS, Isolation};
 /// Starts the worker in its working copy, in a process group of its own, with nothing on stdin.
 /// Must be called on a thread that lives as long as the worker may (`--die-with-parent`).
 pub(super) fn start(orders: &Orders, folder: &Folder) -> Result<Child, String> {
+    if orders.program.is_absolute() && !orders.program.exists() {
+        // Bubblewrap would start, and only then find nothing to run.
+        return Err(format!("{}: no such program", orders.program.display()));
+    }
     let mut command = match &orders.isolation {
         Isolation::Bubblewrap { program, .. } => contained(program, orders, folder),
         Isolation::Subreaper => Command::new(&orders.program),
@@ -26,7 +30,9 @@ pub(super) fn start(orders: &Orders, folder: &Folder) -> Result<Child, String> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0);
-    command.spawn().map_err(|error| format!("{}: {}", command.get_program().display(), in_words(&error)))
+    command
+        .spawn()
+        .map_err(|error| format!("{}: {}", command.get_program().display(), in_words(&error)))
 }
 
 /// `bwrap <flags> -- <program>`: no secret among them.
@@ -51,9 +57,11 @@ fn existing_folder(path: &Path) -> Option<PathBuf> {
 }
 
 fn in_words(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "no such program".to_owned(),
-        io::ErrorKind::ArgumentListTooLong => "the environment is too long".to_owned(),
-        _ => error.to_string(),
+    if error.kind() == io::ErrorKind::NotFound {
+        return "no such program".to_owned();
     }
+    if error.kind() == io::ErrorKind::ArgumentListTooLong {
+        return "the environment is too long".to_owned();
+    }
+    error.to_string()
 }

@@ -29,9 +29,9 @@ fn fill(git_dir: &Path, commit: &str, into: &Path) -> Result<(), SnapshotError> 
         .arg(into)
         .run()?;
     let own = into.join(".git");
-    let info = own.join("objects/info");
-    fs::create_dir_all(&info).map_err(|e| SnapshotError::io("make", &info, e))?;
-    let alternates = info.join("alternates");
+    let facts = own.join("objects/info");
+    fs::create_dir_all(&facts).map_err(|e| SnapshotError::io("make", &facts, e))?;
+    let alternates = facts.join("alternates");
     fs::write(&alternates, entry(&git_dir.join("objects")))
         .map_err(|e| SnapshotError::io("write", &alternates, e))?;
     let cuts = git_dir.join("shallow");

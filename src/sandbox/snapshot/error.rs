@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::sandbox::files::is_full;
+
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
     #[error("the program `git` was not found: install git, or add it to PATH")]
@@ -19,8 +21,10 @@ pub enum SnapshotError {
     Inside { folder: PathBuf, snapshots: PathBuf },
     #[error("`{key}` is no snapshot key: letters, digits, `-` and `_` are")]
     InvalidKey { key: String },
-    #[error("the snapshot {commit} does not exist, or the repository it borrows from has moved \
-             or dropped its objects")]
+    #[error(
+        "the snapshot {commit} does not exist, or the repository it borrows from has moved \
+             or dropped its objects"
+    )]
     UnknownCommit { commit: String },
     #[error("{} exists and is not empty", path.display())]
     NotEmpty { path: PathBuf },
@@ -34,11 +38,9 @@ pub enum SnapshotError {
 
 impl SnapshotError {
     pub(super) fn io(what: &'static str, path: &Path, source: io::Error) -> Self {
-        match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Self::NoSpace { what: format!("{what} {}", path.display()) }
-            }
-            _ => Self::Io { what, path: path.to_owned(), source },
+        if is_full(&source) {
+            return Self::NoSpace { what: format!("{what} {}", path.display()) };
         }
+        Self::Io { what, path: path.to_owned(), source }
     }
 }

@@ -128,9 +128,11 @@ impl Git {
 
     /// What it printed, or what it said when its exit was not zero.
     pub(super) fn answer(mut self) -> Result<Result<Vec<u8>, String>, SnapshotError> {
-        let output = self.command.output().map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => SnapshotError::GitMissing,
-            _ => SnapshotError::io("run", Path::new("git"), source),
+        let output = self.command.output().map_err(|source| {
+            if source.kind() == io::ErrorKind::NotFound {
+                return SnapshotError::GitMissing;
+            }
+            SnapshotError::io("run", Path::new("git"), source)
         })?;
         if output.status.success() {
             return Ok(Ok(output.stdout));

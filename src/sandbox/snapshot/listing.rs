@@ -184,8 +184,7 @@ impl<'a> Links<'a> {
             return *known;
         }
         let above = parent.parent().map_or(Through::Folders, |above| self.look(above));
-        let is_link =
-            fs::symlink_metadata(self.folder.join(parent)).is_ok_and(|m| m.is_symlink());
+        let is_link = fs::symlink_metadata(self.folder.join(parent)).is_ok_and(|m| m.is_symlink());
         let through = if is_link { Through::Link } else { above };
         self.known.insert(parent.to_owned(), through);
         through

@@ -142,7 +142,10 @@ mod tests {
     #[test]
     fn a_record_of_ls_tree_is_read() {
         let read = file(b"100644 blob 0123abcd      42\ta b/c\td").unwrap();
-        assert_eq!((read.path.as_str(), read.bytes, read.oid.as_str()), ("a b/c\td", 42, "0123abcd"));
+        assert_eq!(
+            (read.path.as_str(), read.bytes, read.oid.as_str()),
+            ("a b/c\td", 42, "0123abcd")
+        );
         assert_eq!(file(b"160000 commit 0123abcd       -\tsub"), None);
     }
 }

@@ -77,7 +77,12 @@ impl<A: EventSourced> EventStore<A> for AggregateStore<A> {
         Self::commit(self, context.loaded, commit).await.map_err(told::<A>)?;
         let envelopes = events.into_iter().zip(before + 1..).map(|(payload, sequence)| {
             let sequence = count(sequence);
-            EventEnvelope { aggregate_id: id.clone(), sequence, payload, metadata: metadata.clone() }
+            EventEnvelope {
+                aggregate_id: id.clone(),
+                sequence,
+                payload,
+                metadata: metadata.clone(),
+            }
         });
         Ok(envelopes.collect())
     }

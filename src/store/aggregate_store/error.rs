@@ -20,11 +20,7 @@ impl std::fmt::Display for Place {
 
 impl Place {
     pub(super) fn of(event: &Recorded) -> Self {
-        Self {
-            stream: event.stream.clone(),
-            sequence: event.sequence,
-            position: event.position,
-        }
+        Self { stream: event.stream.clone(), sequence: event.sequence, position: event.position }
     }
 }
 

@@ -29,7 +29,7 @@ impl<A: EventSourced> AggregateStore<A> {
     /// shorter. Never from the cache.
     pub async fn load_at(&self, id: Uuid, sequence: u64) -> Result<Loaded<A>, StoreError> {
         let stream = Self::stream(id);
-        let mut building = self.from_snapshot(&stream, sequence).await?;
+        let mut building = self.start_from_snapshot(&stream, sequence).await?;
         let mut next = building.version();
         while next < sequence {
             let left = usize::try_from(sequence - next).unwrap_or(PAGE).min(PAGE);
@@ -45,7 +45,7 @@ impl<A: EventSourced> AggregateStore<A> {
 
     /// What the snapshot says, if it is one that this program reads, is not past `sequence`, and
     /// stands on the very event that the log has there. Anything else is as good as no snapshot.
-    async fn from_snapshot(
+    async fn start_from_snapshot(
         &self,
         stream: &StreamId,
         sequence: u64,
@@ -92,10 +92,9 @@ impl<A: EventSourced> Building<A> {
         for event in events {
             let decoded = A::decode(&event.event_type, &event.event_version, &event.payload)
                 .map_err(|error| StoreError::undecodable(event, error))?;
-            self.state.evolve(&decoded).map_err(|source| StoreError::DoesNotFollow {
-                place: Place::of(event),
-                source,
-            })?;
+            self.state
+                .evolve(&decoded)
+                .map_err(|source| StoreError::DoesNotFollow { place: Place::of(event), source })?;
             self.bytes += event.payload.len();
             self.head = Some(StreamHead { version: event.sequence, hash: event.hash });
         }

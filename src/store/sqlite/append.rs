@@ -39,8 +39,7 @@ impl Job for AppendJob {
 
     fn answer(self: Box<Self>, outcome: Result<(), LogError>) {
         let Self { result, reply, .. } = *self;
-        let result =
-            outcome.and_then(|()| result.expect("an append that was committed has run"));
+        let result = outcome.and_then(|()| result.expect("an append that was committed has run"));
         // The caller may have gone; what was written stays.
         let _ = reply.send(result);
     }

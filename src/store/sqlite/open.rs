@@ -38,7 +38,7 @@ pub(super) fn writer(path: &Path, clock: Clock) -> Result<SqliteLog, OpenError> 
         latest: Arc::clone(&latest),
     };
     let (writer, watched) = Writer::start(setup).map_err(|error| OpenError::io(path, &error))?;
-    Ok(assemble(path, clock, identity, latest, Mode::Write(writer, watched)))
+    Ok(assemble(path, clock, &identity, latest, Mode::Write(writer, watched)))
 }
 
 /// Opens `path` for reading, whether or not an engine writes it.
@@ -53,7 +53,7 @@ pub(super) fn reader(path: &Path, clock: Clock) -> Result<SqliteLog, OpenError> 
     let end = read_end(&connection).map_err(failed)?;
     let latest = Arc::new(AtomicI64::new(end.recorded_at.micros()));
     let (head, watched) = watch::channel(Position(end.position));
-    Ok(assemble(path, clock, identity, latest, Mode::Read(head, watched)))
+    Ok(assemble(path, clock, &identity, latest, Mode::Read(head, watched)))
 }
 
 enum Mode {
@@ -64,7 +64,7 @@ enum Mode {
 fn assemble(
     path: &Path,
     clock: Clock,
-    identity: Identity,
+    identity: &Identity,
     latest: Arc<AtomicI64>,
     mode: Mode,
 ) -> SqliteLog {

@@ -1,0 +1,139 @@
+//! Reading rows: conditions, and pages that continue after a row rather than at a number.
+
+use serde::{Deserialize, Serialize};
+use specline_aggregates::Timestamp;
+
+use super::error::Error;
+use super::model::{Model, Table};
+use super::read_models::ReadModels;
+use super::value::{Kind, Value};
+
+/// Most rows that one call gives.
+const MAX_ROWS: u32 = 1_000;
+
+/// Some rows of a list, and where it goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listing<T> {
+    pub rows: Vec<T>,
+    /// Give it as `after` for the rows that follow; none at the end.
+    pub next: Option<String>,
+}
+
+/// The conditions of a read.
+pub(crate) struct Query {
+    table: Table,
+    conditions: Vec<String>,
+    values: Vec<Value>,
+}
+
+impl Query {
+    pub(crate) const fn of<M: Model>() -> Self {
+        Self { table: M::TABLE, conditions: Vec::new(), values: Vec::new() }
+    }
+
+    /// `condition` names its value as `$`.
+    pub(crate) fn when(mut self, condition: &str, value: Value) -> Self {
+        self.values.push(value);
+        self.conditions.push(condition.replace('$', &format!("${}", self.values.len())));
+        self
+    }
+
+    pub(crate) fn equal(self, column: &str, value: Option<impl ToString>) -> Self {
+        match value {
+            Some(value) => self.when(&format!("{column} = $"), Value::text(value)),
+            None => self,
+        }
+    }
+
+    pub(crate) fn sql(&self, columns: &str, tail: &str) -> String {
+        let conditions = match self.conditions.as_slice() {
+            [] => String::new(),
+            some => format!(" WHERE {}", some.join(" AND ")),
+        };
+        format!("SELECT {columns} FROM {}{conditions} {tail}", self.table.name)
+    }
+
+    /// The rows, in the order that `tail` says.
+    pub(crate) async fn fetch<R: serde::de::DeserializeOwned>(
+        self,
+        models: &ReadModels,
+        tail: &str,
+    ) -> Result<Vec<R>, Error> {
+        let sql = self.sql("key, body", tail);
+        let rows = models.db.fetch(&sql, self.values, &[Kind::Text, Kind::Text]).await?;
+        rows.into_iter().map(decode).collect()
+    }
+
+    /// The smallest value of `column` under the conditions.
+    pub(crate) async fn least(
+        self,
+        models: &ReadModels,
+        column: &str,
+    ) -> Result<Option<i64>, Error> {
+        let sql = self.sql(&format!("MIN({column})"), "");
+        let rows = models.db.fetch(&sql, self.values, &[Kind::Int]).await?;
+        Ok(rows.first().and_then(|row| row.first()).and_then(Value::as_int))
+    }
+
+    /// The newest rows after `after`; the table must have a column `created_at`. `place` is the
+    /// time and the key of a row.
+    pub(crate) async fn newest<R: serde::de::DeserializeOwned>(
+        mut self,
+        models: &ReadModels,
+        (after, limit): (Option<&str>, u32),
+        place: impl Fn(&R) -> (Timestamp, String),
+    ) -> Result<Listing<R>, Error> {
+        self = self.when("created_at > $", Value::Int(i64::MIN));
+        if let Some(after) = after {
+            let (at, key) = parse_place(after)?;
+            self.values.push(Value::Int(at));
+            self.values.push(Value::text(key));
+            let (at, key) = (self.values.len() - 1, self.values.len());
+            self.conditions.push(format!("(created_at, key) < (${at}, ${key})"));
+        }
+        let limit = limit.clamp(1, MAX_ROWS);
+        let tail = format!("ORDER BY created_at DESC, key DESC LIMIT {}", limit + 1);
+        let mut rows: Vec<R> = self.fetch(models, &tail).await?;
+        let more = rows.len() > limit as usize;
+        rows.truncate(limit as usize);
+        let next = rows.last().filter(|_| more).map(|row| {
+            let (at, key) = place(row);
+            format!("{}.{key}", at.micros())
+        });
+        Ok(Listing { rows, next })
+    }
+}
+
+impl ReadModels {
+    /// The row of model `M` with this key.
+    pub(crate) async fn row<M: Model>(&self, key: impl ToString) -> Result<Option<M::Row>, Error> {
+        let query = Query::of::<M>().when("key = $", Value::text(key));
+        Ok(query.fetch(self, "").await?.pop())
+    }
+}
+
+fn decode<R: serde::de::DeserializeOwned>(row: Vec<Value>) -> Result<R, Error> {
+    let mut texts = row.into_iter().filter_map(Value::into_text);
+    let key = texts.next().unwrap_or_default();
+    let body = texts.next().unwrap_or_default();
+    serde_json::from_str(&body).map_err(|source| Error::Row { key, source })
+}
+
+fn parse_place(after: &str) -> Result<(i64, &str), Error> {
+    let invalid = || Error::InvalidCursor(after.chars().take(80).collect());
+    let (at, key) = after.split_once('.').ok_or_else(invalid)?;
+    Ok((at.parse().map_err(|_| invalid())?, key))
+}
+
+/// A LIKE pattern (with `ESCAPE '!'`) for texts that hold `part`.
+pub(crate) fn like(part: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in part.to_lowercase().chars() {
+        if matches!(c, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
+}

@@ -1,0 +1,131 @@
+//! Acceptance criteria: those that the request gives, and enough of our own that each requirement
+//! has two that a test decides.
+
+use specline_aggregates::output::Criterion;
+
+use super::draft::{shorten, uncapital};
+use super::ears::Ears;
+use super::grammar;
+use super::item::{self, Gherkin};
+use super::sentence::{self, Reading};
+use super::vague;
+
+const MAX_CRITERIA: usize = 8;
+const MAX_CHARS: usize = 260;
+const USUAL: &str = "the system running with its default settings";
+
+/// The criteria of a requirement; `written` are those of the request.
+pub(super) fn of(ears: &Ears, written: &[String], scenario: Option<&Gherkin>) -> Vec<Criterion> {
+    let mut criteria: Vec<Criterion> = Vec::new();
+    criteria.extend(scenario.map(from_gherkin));
+    criteria.extend(written.iter().take(MAX_CRITERIA).map(|text| from_text(ears, text)));
+    criteria.retain(|c| !c.then.is_empty() && !c.when.is_empty());
+    if criteria.len() < 2 {
+        let wanted = 2 - criteria.len();
+        let own = derived(ears);
+        let from = if criteria.is_empty() { 0 } else { 1 };
+        criteria.extend(own.into_iter().skip(from).take(wanted));
+    }
+    criteria
+}
+
+/// A criterion in three parts.
+pub(super) fn criterion(given: &str, when: &str, then: &str) -> Criterion {
+    let tidy = |text: &str| {
+        let (clean, _) = vague::clean(text);
+        shorten(clean.trim_matches([',', '.', ' ']), MAX_CHARS)
+    };
+    Criterion { given: tidy(given), when: tidy(when), then: tidy(then) }
+}
+
+fn from_gherkin(scenario: &Gherkin) -> Criterion {
+    let given = if scenario.given.is_empty() { USUAL } else { &scenario.given };
+    criterion(given, &scenario.when, &scenario.then)
+}
+
+fn from_text(ears: &Ears, text: &str) -> Criterion {
+    let text = text.trim_end_matches(['.', ';']);
+    if let Some(scenario) = item::gherkin(text) {
+        return from_gherkin(&scenario);
+    }
+    let when = trigger(ears);
+    match sentence::read(text) {
+        Reading::Asked(own) if text.split_whitespace().count() >= 3 => {
+            let condition = own.condition();
+            let when = if condition.is_empty() { when } else { condition };
+            let fact = grammar::as_fact(&own.subject, &own.response);
+            criterion(USUAL, &when, &format!("{} {fact}", own.subject))
+        }
+        Reading::Asked(_) | Reading::Question(_) => criterion(USUAL, &when, text),
+    }
+}
+
+/// What sets the behaviour off.
+fn trigger(ears: &Ears) -> String {
+    if let Some(event) = ears.event.as_ref().or(ears.unwanted.as_ref()) {
+        return event.clone();
+    }
+    match ears.response.strip_prefix("let ") {
+        Some(act) => format!("the test has {act}"),
+        None => "the behaviour is exercised once".into(),
+    }
+}
+
+fn derived(ears: &Ears) -> Vec<Criterion> {
+    let fact = format!("{} {}", ears.subject, grammar::as_fact(&ears.subject, &ears.response));
+    let state = ears.feature.as_ref().or(ears.state.as_ref());
+    let given = state.map_or(USUAL.to_owned(), Clone::clone);
+    if let Some(unwanted) = &ears.unwanted {
+        let set_up = format!("a test that brings this about: {unwanted}");
+        return vec![
+            criterion(&set_up, "the operation runs 10 times", &format!("in 10 of 10 runs {fact}")),
+            criterion(
+                &set_up,
+                "the operation has ended",
+                "the next valid operation succeeds and 0 stored records were damaged",
+            ),
+        ];
+    }
+    if let Some(event) = &ears.event {
+        return vec![
+            criterion(&given, event, &format!("{fact}, exactly 1 time for each occurrence")),
+            criterion(
+                &given,
+                &format!("60 seconds pass without this: {event}"),
+                &format!("it is counted 0 times that {fact}"),
+            ),
+        ];
+    }
+    if let Some(act) = ears.response.strip_prefix("let ") {
+        return vec![
+            criterion(&given, &format!("a test has {act}"), "the attempt succeeds in 10 of 10 runs"),
+            criterion(
+                &given,
+                &format!("a test has {act} with one required value missing"),
+                "the attempt is refused with 1 message that names the value, and 0 records change",
+            ),
+        ];
+    }
+    if let Some(denied) = ears.response.strip_prefix("NOT ") {
+        return vec![
+            criterion(&given, "a test covers the case 10 times", &format!("in 10 of 10 runs {fact}")),
+            criterion(
+                &given,
+                "the whole test suite runs",
+                &format!("0 tests see {} {denied}", ears.subject),
+            ),
+        ];
+    }
+    vec![
+        criterion(
+            &given,
+            "a test exercises this 10 times",
+            &format!("in 10 of 10 runs {}", uncapital(&fact)),
+        ),
+        criterion(
+            &given,
+            "the whole test suite runs",
+            "0 of the tests that passed before this change fail",
+        ),
+    ]
+}

@@ -1,0 +1,124 @@
+//! Title, category and priority of a requirement, from its words.
+
+use specline_aggregates::output::{Category, Priority};
+
+use super::super::draft::capital;
+use super::super::ears::Ears;
+use super::super::item::find_word;
+use super::Draft;
+
+/// Words that no title ends with.
+const WEAK_ENDS: &[&str] = &[
+    "a", "an", "the", "of", "to", "for", "in", "on", "and", "or", "with", "by", "at", "from",
+    "that", "which", "as", "is", "are", "be", "its", "their", "each", "than", "it", "per", "into",
+    "before", "after", "not", "has", "have", "every", "when", "if", "while", "via", "under",
+];
+
+/// Three to eight words.
+pub(super) fn title(label: Option<&str>, ears: &Ears) -> String {
+    let labelled = label.filter(|label| {
+        let n_words = label.split_whitespace().count();
+        (3..=8).contains(&n_words)
+    });
+    if let Some(label) = labelled {
+        return capital(label);
+    }
+    let said = match ears.response.strip_prefix("NOT ") {
+        Some(rest) => format!("{} does not {rest}", ears.subject),
+        None if ears.subject == "the system" => ears.response.clone(),
+        None => format!("{}: {}", ears.subject.trim_start_matches("the "), ears.response),
+    };
+    let clean: String = said.replace(['«', '»', '"', '(', ')'], "");
+    let mut words: Vec<&str> = clean.split_whitespace().take(8).collect();
+    while words.len() > 3 && words.last().is_some_and(|word| is_weak(word)) {
+        words.pop();
+    }
+    for filler in ["in", "the", "system"] {
+        if words.len() < 3 {
+            words.push(filler);
+        }
+    }
+    if words.last() == Some(&"in") || words.last() == Some(&"the") {
+        words.extend(if words.last() == Some(&"in") { vec!["the", "system"] } else { vec!["system"] });
+    }
+    capital(words.join(" ").trim_end_matches([',', '.', ':', ';']))
+}
+
+fn is_weak(word: &str) -> bool {
+    WEAK_ENDS.contains(&word.to_lowercase().as_str())
+}
+
+/// The category, by the words of the text.
+pub(super) fn category(text: &str) -> Category {
+    let lower = text.to_lowercase();
+    let table: [(Category, &[&str]); 5] = [
+        (Category::Security, &["password", "token", "secret", "encrypt*", "unauthor*", "authori*",
+            "authenticat*", "permission*", "credential*", "csrf", "xss", "401", "403", "role",
+            "sanitiz*", "api key", "sign in", "log in", "tls", "security"]),
+        (Category::Performance, &["ms", "millisecond*", "latency", "throughput", "memory",
+            "requests per second", "concurrent", "cache*", "p95", "p99", "performance"]),
+        (Category::Reliability, &["retr*", "crash*", "recover*", "timeout*", "fail*", "unavailable",
+            "backup*", "restart*", "consistent", "lose", "lost", "cannot be reached"]),
+        (Category::Usability, &["accessib*", "keyboard", "screen reader", "tooltip*", "dark mode",
+            "theme", "help text", "layout", "translate*", "contrast"]),
+        (Category::Constraint, &["compatib*", "at most", "maximum", "configur*", "license*",
+            "deprecated", "must run on", "support python", "in place of"]),
+    ];
+    let found = table.iter().find(|(_, words)| words.iter().any(|word| has(&lower, word)));
+    found.map_or(Category::Functional, |(category, _)| *category)
+}
+
+fn has(lower: &str, word: &str) -> bool {
+    match word.strip_suffix('*') {
+        None => find_word(lower, word).is_some(),
+        Some(start) => lower.match_indices(start).any(|(at, _)| {
+            !lower[..at].chars().next_back().is_some_and(char::is_alphanumeric)
+        }),
+    }
+}
+
+/// The priority that the request's own words give.
+pub(super) fn priority_word(text: &str) -> Option<Priority> {
+    let lower = text.to_lowercase();
+    let any = |words: &[&str]| words.iter().any(|word| find_word(&lower, word).is_some());
+    if any(&["critical", "urgent", "p0", "blocker"]) {
+        Some(Priority::Critical)
+    } else if any(&["nice to have", "optional", "optionally", "could have", "p3", "low priority"]) {
+        Some(Priority::Low)
+    } else if any(&["high priority", "p1", "important"]) {
+        Some(Priority::High)
+    } else {
+        None
+    }
+}
+
+/// The priority where the request gives none.
+pub(super) fn priority(category: Category, ears: &Ears) -> Priority {
+    match category {
+        Category::Security => Priority::Critical,
+        Category::Reliability => Priority::High,
+        Category::Functional if ears.response.starts_with("NOT ") => Priority::Critical,
+        Category::Functional => Priority::High,
+        Category::Performance | Category::Constraint => Priority::Medium,
+        Category::Usability => Priority::Low,
+    }
+}
+
+/// Not everything is equally urgent: where all came out alike, the later half comes later.
+pub(super) fn spread_priorities(drafts: &mut [Draft]) {
+    let Some(first) = drafts.first().map(|draft| draft.priority) else { return };
+    if drafts.len() < 2 || drafts.iter().any(|draft| draft.priority != first) {
+        return;
+    }
+    let half = drafts.len().div_ceil(2);
+    for draft in &mut drafts[half..] {
+        draft.priority = match first {
+            Priority::Critical => Priority::High,
+            Priority::High => Priority::Medium,
+            Priority::Medium | Priority::Low => Priority::Low,
+        };
+    }
+    if first == Priority::Low {
+        drafts[0].priority = Priority::Medium;
+    }
+}

@@ -1,0 +1,147 @@
+//! What a short request leaves unsaid: failure, bad input, limits, and what stays as it is.
+
+use specline_aggregates::output::{Category, Priority};
+
+use super::super::criteria::criterion;
+use super::super::draft::{overlap, shorten};
+use super::super::ears::Ears;
+use super::super::sentence;
+use super::super::topics::Extra;
+use super::super::{Request, feature};
+use super::Draft;
+
+/// A request with so many wishes of its own gets at most one of ours.
+const N_SHORT: usize = 2;
+/// A wish that shares so many words with one of ours says the same.
+const N_SAME_STEMS: usize = 6;
+
+/// Adds what is missing.
+pub(super) fn add(request: &Request<'_>, drafts: &mut Vec<Draft>) {
+    let Some(first) = drafts.first().cloned() else { return };
+    let has_unwanted = drafts.iter().any(|draft| draft.ears.unwanted.is_some());
+    let topic = feature::topic(request);
+    let is_fault = first.ears.unwanted.is_some() || first.ears.response.starts_with("NOT ");
+    let is_fault = is_fault || (drafts.len() <= N_SHORT && sentence::has_fault(&feature::text(request)));
+    let proposals: Vec<Draft> = match topic {
+        _ if is_fault => around_fault(&first),
+        Some(topic) => topic.extras.iter().filter_map(from_extra).collect(),
+        None => around_wish(&first),
+    };
+    let is_new = |proposal: &Draft| {
+        let text = proposal.ears.text();
+        !drafts.iter().any(|draft| overlap(&draft.ears.text(), &text) >= N_SAME_STEMS)
+    };
+    let fresh: Vec<Draft> = if topic.is_some() && !is_fault {
+        proposals.into_iter().filter(is_new).collect()
+    } else {
+        proposals
+    };
+    if drafts.len() <= N_SHORT {
+        let room = 6_usize.saturating_sub(drafts.len());
+        drafts.extend(fresh.into_iter().take(room));
+    } else if !has_unwanted {
+        drafts.extend(fresh.into_iter().find(|draft| draft.ears.unwanted.is_some()));
+    }
+}
+
+fn from_extra(extra: &Extra) -> Option<Draft> {
+    let ears = Ears::parse(extra.text)?;
+    let criteria = extra.criteria.iter().map(|[given, when, then]| criterion(given, when, then));
+    Some(Draft {
+        ears,
+        title: extra.title.into(),
+        criteria: criteria.collect(),
+        priority: extra.priority,
+        category: extra.category,
+        is_unsaid: true,
+    })
+}
+
+fn unsaid(title: &str, ears: Ears, rank: (Category, Priority), criteria: [[&str; 3]; 2]) -> Draft {
+    Draft {
+        ears,
+        title: title.into(),
+        criteria: criteria.iter().map(|[g, w, t]| criterion(g, w, t)).collect(),
+        priority: rank.1,
+        category: rank.0,
+        is_unsaid: true,
+    }
+}
+
+/// The act of the first wish, in base form and short enough to be quoted.
+fn act(first: &Draft) -> String {
+    shorten(first.ears.response.trim_start_matches("NOT "), 110)
+}
+
+fn around_wish(first: &Draft) -> Vec<Draft> {
+    let act = act(first);
+    let subject = first.ears.subject.clone();
+    let mut failure = Ears::plain(
+        &subject,
+        "report the cause in one message and leave the stored data as it was",
+    );
+    failure.unwanted = Some(format!("{subject} cannot {act}"));
+    let mut input = Ears::plain(&subject, "refuse it with one message that names the value");
+    input.unwanted = Some(format!("a value that is needed to {act} is missing or malformed"));
+    let mut limit = Ears::plain(&subject, "answer each of them within 2 seconds");
+    limit.state = Some(format!("10 callers at once ask it to {act}"));
+    let mut same = Ears::plain(&subject, "give the same results as before this change");
+    same.state = Some(format!("nobody asks it to {act}"));
+    vec![
+        unsaid("Report failures and change nothing", failure,
+            (Category::Reliability, Priority::High), [
+            [&format!("a test double that makes this fail: {act}"), "the operation runs once",
+                "exactly 1 message names the cause"],
+            ["100 stored records and the same failure", "the operation has ended",
+                "all 100 records are as they were"],
+        ]),
+        unsaid("Refuse missing or malformed values", input,
+            (Category::Functional, Priority::Medium), [
+            ["a valid input with 1 required value removed", "it is sent",
+                "it is refused with 1 message that names the value"],
+            ["the same input with the value restored", "it is sent", "it is accepted"],
+        ]),
+        unsaid("Answer within the time limit", limit, (Category::Performance, Priority::Medium), [
+            ["10 callers at once", "each of them asks 10 times",
+                "at least 95 of the 100 answers come within 2 seconds"],
+            ["1 caller", "it asks 10 times", "all 10 answers come within 2 seconds"],
+        ]),
+        unsaid("Keep existing results as they are", same, (Category::Constraint, Priority::Low), [
+            ["the test suite as it was before this change", "it runs on the changed code",
+                "0 tests fail that passed before"],
+            ["a caller that does not use the new behaviour", "it repeats 10 earlier calls",
+                "all 10 answers equal those from before"],
+        ]),
+    ]
+}
+
+fn around_fault(first: &Draft) -> Vec<Draft> {
+    let subject = first.ears.subject.clone();
+    let case = first.ears.condition();
+    let case = if case.is_empty() { "the reported case occurs".into() } else { shorten(&case, 110) };
+    let mut bad = Ears::plain(&subject, "report the cause in one message and keep running");
+    bad.unwanted = Some(format!("{case} and the operation cannot be completed"));
+    let test = Ears::plain(
+        "the automated tests",
+        format!("reproduce the reported case ({case}) and pass only with the mend in place"),
+    );
+    let mut same = Ears::plain(&subject, "give the same results as before this change");
+    same.state = Some(format!("it is not so that {case}"));
+    vec![
+        unsaid("Report the cause and keep running", bad, (Category::Reliability, Priority::High), [
+            ["the reported case", "it occurs 10 times in a row",
+                "the program is still running and 10 messages name the cause"],
+            ["the reported case occurred 1 time", "a valid operation follows", "it succeeds"],
+        ]),
+        unsaid("Reproduce the report by a test", test, (Category::Reliability, Priority::Medium), [
+            ["the code from before the mend", "the new test runs", "it fails 1 time in 1 run"],
+            ["the mended code", "the new test runs 10 times", "it passes 10 times"],
+        ]),
+        unsaid("Keep other cases as they are", same, (Category::Constraint, Priority::Low), [
+            ["the test suite from before the mend", "it runs on the mended code",
+                "0 tests fail that passed before"],
+            ["10 inputs without the reported case", "they are processed",
+                "all 10 results equal those from before"],
+        ]),
+    ]
+}

@@ -1,0 +1,196 @@
+//! The way of a command: look for its idempotency key, load the aggregate, decide, append where it
+//! was decided, and on a conflict do it again. Nothing here decides what may follow what.
+
+mod origin;
+mod outcome;
+
+pub use origin::{Actor, Origin};
+pub use outcome::{CommandError, Done};
+
+use std::sync::Arc;
+
+use specline_aggregates::spec::Spec;
+use specline_aggregates::task::Task;
+use specline_aggregates::ticket::Ticket;
+use specline_aggregates::{Decide, Digest, SpecId, TaskId, TicketId};
+use uuid::Uuid;
+
+use crate::store::{AggregateStore, Blob, CacheLimits, Commit, EventLog, Key, Loaded};
+
+/// Times that a command is decided again when others were first.
+const MAX_CONFLICTS: u32 = 5;
+
+/// An idempotency key as a caller gives it, with the digest of the request it stands for.
+#[derive(Debug, Clone)]
+pub struct Keyed {
+    pub key: String,
+    pub request: Digest,
+}
+
+impl Keyed {
+    /// A key that the engine makes for its own follow-up commands: the request is the key.
+    #[must_use]
+    pub fn of_engine(key: String) -> Self {
+        let request = Digest::of(key.as_bytes());
+        Self { key, request }
+    }
+}
+
+/// A decided command on its way: who asked, under which key, and what is stored beside the events.
+#[derive(Debug, Clone)]
+pub struct Order<'a> {
+    pub origin: &'a Origin,
+    pub keyed: Option<&'a Keyed>,
+    pub blobs: Vec<Blob>,
+}
+
+impl<'a> Order<'a> {
+    #[must_use]
+    pub const fn from(origin: &'a Origin) -> Self {
+        Self { origin, keyed: None, blobs: Vec::new() }
+    }
+
+    #[must_use]
+    pub const fn keyed(mut self, keyed: Option<&'a Keyed>) -> Self {
+        self.keyed = keyed;
+        self
+    }
+
+    #[must_use]
+    pub fn with_blobs(mut self, blobs: Vec<Blob>) -> Self {
+        self.blobs = blobs;
+        self
+    }
+}
+
+/// The aggregates of one log, and the way of commands to them.
+pub struct Commands {
+    log: Arc<dyn EventLog>,
+    pub specs: AggregateStore<Spec>,
+    pub tasks: AggregateStore<Task>,
+    pub tickets: AggregateStore<Ticket>,
+}
+
+impl Commands {
+    #[must_use]
+    pub fn new(log: Arc<dyn EventLog>) -> Self {
+        Self {
+            specs: AggregateStore::new(Arc::clone(&log), CacheLimits::default()),
+            tasks: AggregateStore::new(Arc::clone(&log), CacheLimits::default()),
+            tickets: AggregateStore::new(Arc::clone(&log), CacheLimits::default()),
+            log,
+        }
+    }
+
+    #[must_use]
+    pub fn log(&self) -> &Arc<dyn EventLog> {
+        &self.log
+    }
+
+    /// Carries out a command on a spec.
+    pub async fn spec(
+        &self,
+        id: SpecId,
+        command: &<Spec as cqrs_es::Aggregate>::Command,
+        order: Order<'_>,
+    ) -> Result<Done<Spec>, CommandError<Spec>> {
+        self.carry_out(&self.specs, id.uuid(), command, order).await
+    }
+
+    /// Carries out a command on a task.
+    pub async fn task(
+        &self,
+        id: TaskId,
+        command: &<Task as cqrs_es::Aggregate>::Command,
+        order: Order<'_>,
+    ) -> Result<Done<Task>, CommandError<Task>> {
+        self.carry_out(&self.tasks, id.uuid(), command, order).await
+    }
+
+    /// Carries out a command on a ticket.
+    pub async fn ticket(
+        &self,
+        id: TicketId,
+        command: &<Ticket as cqrs_es::Aggregate>::Command,
+        order: Order<'_>,
+    ) -> Result<Done<Ticket>, CommandError<Ticket>> {
+        self.carry_out(&self.tickets, id.uuid(), command, order).await
+    }
+
+    async fn carry_out<A: Decide>(
+        &self,
+        store: &AggregateStore<A>,
+        id: Uuid,
+        command: &A::Command,
+        order: Order<'_>,
+    ) -> Result<Done<A>, CommandError<A>> {
+        if let Some(done) = self.repeated(store, id, order.keyed).await? {
+            return Ok(done);
+        }
+        let mut tries = 0;
+        loop {
+            let loaded = store.load(id).await.map_err(CommandError::Store)?;
+            match self.try_once(store, loaded, command, order.clone()).await {
+                Err(error) if error.is_conflict() && tries < MAX_CONFLICTS => tries += 1,
+                result => return result,
+            }
+        }
+    }
+
+    /// What an earlier command under this key did, if there was one.
+    pub async fn repeated<A: Decide>(
+        &self,
+        store: &AggregateStore<A>,
+        id: Uuid,
+        keyed: Option<&Keyed>,
+    ) -> Result<Option<Done<A>>, CommandError<A>> {
+        let Some(keyed) = keyed else { return Ok(None) };
+        let found = self.log.find_key(id, &keyed.key).await;
+        let Some(record) = found.map_err(CommandError::log)? else { return Ok(None) };
+        if record.request != keyed.request {
+            return Err(CommandError::KeyReused { key: keyed.key.clone() });
+        }
+        let loaded = store.load(id).await.map_err(CommandError::Store)?;
+        Ok(Some(Done {
+            state: loaded.state,
+            position: record.position,
+            version: record.version,
+            written: false,
+        }))
+    }
+
+    /// Decides `command` on `loaded` and appends once. A conflict is an error here.
+    pub async fn try_once<A: Decide>(
+        &self,
+        store: &AggregateStore<A>,
+        loaded: Loaded<A>,
+        command: &A::Command,
+        order: Order<'_>,
+    ) -> Result<Done<A>, CommandError<A>> {
+        let events = loaded.state.decide(command).map_err(CommandError::Rejected)?;
+        let unknown = loaded.head.is_none();
+        if events.is_empty() && (order.keyed.is_none() || unknown) {
+            return Ok(Done {
+                version: loaded.version(),
+                position: *self.log.watch_head().borrow(),
+                state: loaded.state,
+                written: false,
+            });
+        }
+        let written = !events.is_empty();
+        let key = order.keyed.map(|keyed| Key {
+            key: keyed.key.clone(),
+            request: keyed.request,
+            answer: String::new(),
+        });
+        let metadata = order.origin.metadata();
+        let commit = Commit { events, metadata, key, blobs: order.blobs };
+        let committed = store.commit(loaded, commit).await.map_err(CommandError::of_commit)?;
+        Ok(Done {
+            position: committed.appended.position,
+            version: committed.appended.head.version,
+            written: written && !committed.appended.repeated,
+            state: committed.state,
+        })
+    }
+}

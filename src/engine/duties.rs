@@ -1,0 +1,79 @@
+//! The clockwork: looks at the work that is due whenever the read models moved or the next due time
+//! has come, and hands each row to its duty. The rows only suggest; every duty's command is decided
+//! by the spec itself.
+
+use std::time::Duration;
+
+use specline_projections::{DueKind, DueWork};
+
+use super::{Engine, EngineError, spawner, syncer, timers};
+
+/// Rows looked at in one go.
+const MAX_ROWS: u32 = 500;
+
+/// Longest sleep while nothing is due: a fall-back, since every change wakes the clockwork.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// Shortest sleep, so that work which cannot be done yet is not looked at in a spin.
+const SHORTEST: Duration = Duration::from_millis(20);
+
+/// A row that could not be acted on is looked at again after this.
+const AGAIN: Duration = Duration::from_millis(500);
+
+pub(super) async fn run(engine: Engine) {
+    let stop = engine.inner.stop.clone();
+    let mut projected = engine.inner.projected.subscribe();
+    loop {
+        projected.borrow_and_update();
+        let sleep = match engine.look().await {
+            Ok(sleep) => sleep,
+            Err(error) => {
+                tracing::warn!(cause = %error, "due work cannot be read");
+                AGAIN
+            }
+        };
+        tokio::select! {
+            _ = projected.changed() => {}
+            () = tokio::time::sleep(sleep) => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+impl Engine {
+    /// Starts what is due, and says how long to sleep if nothing changes.
+    async fn look(&self) -> Result<Duration, EngineError> {
+        let now = self.now().await?;
+        let due = self.inner.models.due(now, MAX_ROWS).await?;
+        for row in &due {
+            self.start_duty(row);
+        }
+        let next = self.inner.models.next_due(now).await?;
+        let until = next.map_or(IDLE, |at| Duration::from_millis(at.ms_since(now)));
+        let longest = if due.is_empty() { IDLE } else { AGAIN };
+        Ok(until.clamp(SHORTEST, longest))
+    }
+
+    fn start_duty(&self, row: &DueWork) {
+        let key = format!("{:?}/{}/{}", row.kind, row.spec, row.epoch);
+        if self.inner.stop.is_cancelled() || !self.begin(&key) {
+            return;
+        }
+        let (engine, row) = (self.clone(), row.clone());
+        self.inner.tracker.spawn(async move {
+            let result = match row.kind {
+                DueKind::Spawn => spawner::run(&engine, &row).await,
+                DueKind::Attempt => timers::time_out(&engine, &row).await,
+                DueKind::Approval => timers::expire_approval(&engine, &row).await,
+                DueKind::Sync => syncer::run(&engine, &row).await,
+            };
+            if let Err(error) = result {
+                let spec = row.spec;
+                tracing::warn!(spec.id = %spec, kind = ?row.kind, cause = %error, "a duty failed");
+                // Its row stays due; do not take it up again at once.
+                tokio::time::sleep(AGAIN).await;
+            }
+            engine.end(&key);
+        });
+    }
+}

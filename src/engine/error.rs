@@ -1,0 +1,144 @@
+//! Why the engine did not do what was asked, as its callers handle it.
+
+use specline_aggregates::Decide;
+use specline_aggregates::Finding;
+use specline_aggregates::spec::Rejection;
+
+use crate::commands::CommandError;
+use crate::sandbox::SnapshotError;
+use crate::store::{LogError, StoreError};
+
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The aggregate said no; `code` is stable.
+    #[error("{message}")]
+    Refused { code: &'static str, message: String, findings: Vec<Finding> },
+    #[error("{what} {id} is not known")]
+    NotFound { what: &'static str, id: String },
+    #[error("{field}: {problem}")]
+    InvalidInput { field: &'static str, problem: String },
+    #[error("the repository cannot be read: {0}")]
+    Snapshot(#[from] SnapshotError),
+    #[error("the log cannot be used right now: {0}")]
+    Transient(String),
+    #[error("{0}")]
+    Corrupt(String),
+    #[error("{0}")]
+    Newer(String),
+    #[error("the read models cannot be used: {0}")]
+    ReadModels(#[from] specline_projections::Error),
+    #[error("{what}: {cause}")]
+    Internal { what: &'static str, cause: String },
+}
+
+impl EngineError {
+    /// Stable code, for programs.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Refused { code, .. } => code,
+            Self::NotFound { .. } => "not_found",
+            Self::InvalidInput { .. } => "invalid_input",
+            Self::Snapshot(_) => "repository_unreadable",
+            Self::Transient(_) => "unavailable",
+            Self::Corrupt(_) => "corrupt",
+            Self::Newer(_) => "newer_peer",
+            Self::ReadModels(_) => "read_models_unavailable",
+            Self::Internal { .. } => "internal",
+        }
+    }
+
+    /// Whether asking again later may help.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, Self::Transient(_))
+    }
+
+    pub(super) fn refused(rejection: &Rejection) -> Self {
+        let findings = match rejection {
+            Rejection::GateFailed { findings, .. } => findings.clone(),
+            _ => Vec::new(),
+        };
+        Self::Refused { code: rejection.code(), message: rejection.to_string(), findings }
+    }
+}
+
+impl From<LogError> for EngineError {
+    fn from(error: LogError) -> Self {
+        Self::from(StoreError::Log(error))
+    }
+}
+
+impl From<StoreError> for EngineError {
+    fn from(error: StoreError) -> Self {
+        let text = error.to_string();
+        match error {
+            StoreError::Log(LogError::Transient { .. } | LogError::Conflict { .. }) => {
+                Self::Transient(text)
+            }
+            StoreError::Log(LogError::KeyReused { .. }) => Self::Refused {
+                code: "idempotency_key_reused",
+                message: text,
+                findings: Vec::new(),
+            },
+            StoreError::Log(LogError::TooLarge { .. }) => {
+                Self::Refused { code: "too_large", message: text, findings: Vec::new() }
+            }
+            StoreError::Newer { .. } => Self::Newer(text),
+            StoreError::Log(LogError::Corrupt { .. })
+            | StoreError::Malformed { .. }
+            | StoreError::DoesNotFollow { .. } => Self::Corrupt(text),
+            StoreError::Illegal { .. } | StoreError::NotSerialisable { .. } => {
+                Self::Internal { what: "a command was decided wrongly", cause: text }
+            }
+        }
+    }
+}
+
+impl<A: Decide> From<CommandError<A>> for EngineError
+where
+    A::Error: IntoRefusal,
+{
+    fn from(error: CommandError<A>) -> Self {
+        match error {
+            CommandError::Rejected(rejection) => rejection.into_refusal(),
+            CommandError::KeyReused { key } => Self::Refused {
+                code: "idempotency_key_reused",
+                message: format!("the idempotency key {key:?} was used for another request"),
+                findings: Vec::new(),
+            },
+            CommandError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// A refusal of an aggregate, as the engine tells it.
+pub trait IntoRefusal {
+    fn into_refusal(self) -> EngineError;
+}
+
+impl IntoRefusal for Rejection {
+    fn into_refusal(self) -> EngineError {
+        EngineError::refused(&self)
+    }
+}
+
+impl IntoRefusal for specline_aggregates::task::Rejection {
+    fn into_refusal(self) -> EngineError {
+        EngineError::Refused {
+            code: self.code(),
+            message: self.to_string(),
+            findings: Vec::new(),
+        }
+    }
+}
+
+impl IntoRefusal for specline_aggregates::ticket::Rejection {
+    fn into_refusal(self) -> EngineError {
+        EngineError::Refused {
+            code: self.code(),
+            message: self.to_string(),
+            findings: Vec::new(),
+        }
+    }
+}

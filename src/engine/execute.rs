@@ -1,0 +1,286 @@
+//! What people ask of specs: draft, execute, resume, pause, cancel, approve, reject, retry, edit,
+//! fork, revise. Each is one command, with what the command needs gathered first.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use specline_aggregates::spec::command::{
+    ApprovePhase, CancelSpec, DraftSpec, EditOutput, ForkSpec, PauseExecution, RejectPhase,
+    ResumeExecution, RetryFromPhase, ReviseSpec, StartExecution,
+};
+use specline_aggregates::spec::{Brief, Command, ManifestRef, Repository, Spec, Status};
+use specline_aggregates::{
+    Budget, Digest, Phase, Policy, ProjectId, RawJson, SpecId, TicketId,
+};
+
+use super::judging::blob_of;
+use super::lookup::within;
+use super::{Engine, EngineError};
+use crate::commands::{Actor, Done, Keyed, Order, Origin};
+use crate::store::{Blob, StreamHead};
+
+/// What a draft is made of.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DraftRequest {
+    pub title: String,
+    pub description: String,
+    /// The repository's folder.
+    pub repository: String,
+    #[serde(default)]
+    pub policy: Policy,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_ticket: Option<TicketId>,
+}
+
+/// What an execution led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Executed {
+    Started,
+    AlreadyRunning,
+}
+
+/// Who asks, and under which key.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    pub by: String,
+    pub keyed: Option<Keyed>,
+}
+
+impl Asked {
+    fn origin(&self) -> Origin {
+        Origin::new(Actor::Person(self.by.clone()))
+    }
+}
+
+type Result<T> = std::result::Result<T, EngineError>;
+
+impl Engine {
+    /// Writes down a new spec. Under an idempotency key the id is derived from it, so that asking
+    /// twice makes one.
+    pub async fn draft(&self, request: DraftRequest, asked: &Asked) -> Result<(SpecId, Done<Spec>)> {
+        let location = canonical(&request.repository)?;
+        let project = ProjectId::of_repository(&location);
+        let id = match &asked.keyed {
+            Some(keyed) => specline_aggregates::derive_id(&["draft", &asked.by, &keyed.key]).into(),
+            None => SpecId::new(uuid::Uuid::now_v7()),
+        };
+        let command = Command::Draft(Box::new(DraftSpec {
+            spec: id,
+            brief: Brief {
+                project,
+                title: request.title,
+                description: request.description,
+                repository: Repository { location, reference: None },
+                source_ticket: request.source_ticket,
+            },
+            policy: request.policy,
+        }));
+        let origin = asked.origin().within(project);
+        let keyed = suffixed(asked.keyed.as_ref(), "draft");
+        let order = Order::from(&origin).keyed(keyed.as_ref());
+        Ok((id, self.commands().spec(id, &command, order).await?))
+    }
+
+    /// Starts a spec's first run, on a snapshot of the repository as it is now. A second call finds
+    /// it running.
+    pub async fn execute(&self, id: SpecId, asked: &Asked) -> Result<(Executed, Done<Spec>)> {
+        let spec = self.spec(id).await?;
+        let (manifest, blobs) = if spec.status() == Status::Draft {
+            self.snapshot(&spec, spec.run() + 1).await?
+        } else {
+            (spec.manifest().cloned().unwrap_or_else(nothing), Vec::new())
+        };
+        let command = Command::Start(StartExecution { manifest });
+        let origin = within(asked.origin(), &spec);
+        let keyed = suffixed(asked.keyed.as_ref(), "execute");
+        let order = Order::from(&origin).keyed(keyed.as_ref()).with_blobs(blobs);
+        let done = self.commands().spec(id, &command, order).await?;
+        let executed = if done.written { Executed::Started } else { Executed::AlreadyRunning };
+        Ok((executed, done))
+    }
+
+    /// Takes a snapshot of the spec's repository for `run`.
+    async fn snapshot(&self, spec: &Spec, run: u32) -> Result<(ManifestRef, Vec<Blob>)> {
+        let location = spec.brief().map(|brief| brief.repository.location.clone());
+        let location = location.unwrap_or_default();
+        let id = spec.id().map(|id| id.to_string()).unwrap_or_default();
+        let key = format!("{id}-{run}");
+        let snapshots = Arc::clone(&self.inner.snapshots);
+        let taken = tokio::task::spawn_blocking(move || snapshots.take(Path::new(&location), &key));
+        let snapshot = taken.await.map_err(|error| EngineError::Internal {
+            what: "the snapshot was not taken",
+            cause: error.to_string(),
+        })??;
+        for skipped in &snapshot.skipped {
+            tracing::warn!(path = %skipped.path, reason = ?skipped.reason, "left out of the snapshot");
+        }
+        let json = snapshot.manifest.to_json();
+        let digest = Digest::of(json.as_bytes());
+        let reference = ManifestRef {
+            digest,
+            commit: snapshot.commit,
+            files: snapshot.manifest.files().len() as u64,
+        };
+        Ok((reference, vec![Blob { digest, bytes: json.into_bytes() }]))
+    }
+
+    pub async fn resume(&self, id: SpecId, asked: &Asked) -> Result<Done<Spec>> {
+        let command =
+            Command::Resume(ResumeExecution { by: asked.by.clone(), wait: self.wait().await? });
+        self.ask(id, &command, asked).await
+    }
+
+    pub async fn pause(&self, id: SpecId, reason: &str, asked: &Asked) -> Result<Done<Spec>> {
+        let (by, reason) = (asked.by.clone(), reason.to_owned());
+        self.ask(id, &Command::Pause(PauseExecution { by, reason }), asked).await
+    }
+
+    pub async fn cancel(&self, id: SpecId, reason: &str, asked: &Asked) -> Result<Done<Spec>> {
+        let (by, reason) = (asked.by.clone(), reason.to_owned());
+        self.ask(id, &Command::Cancel(CancelSpec { by, reason }), asked).await
+    }
+
+    pub async fn revise(
+        &self,
+        id: SpecId,
+        title: Option<String>,
+        description: Option<String>,
+        asked: &Asked,
+    ) -> Result<Done<Spec>> {
+        let by = asked.by.clone();
+        self.ask(id, &Command::Revise(ReviseSpec { title, description, by }), asked).await
+    }
+
+    pub async fn approve(
+        &self,
+        id: SpecId,
+        (phase, digest): (Phase, Digest),
+        comment: Option<String>,
+        asked: &Asked,
+    ) -> Result<Done<Spec>> {
+        let by = asked.by.clone();
+        self.ask(id, &Command::Approve(ApprovePhase { phase, digest, by, comment }), asked).await
+    }
+
+    pub async fn reject(
+        &self,
+        id: SpecId,
+        (phase, digest): (Phase, Digest),
+        feedback: &str,
+        asked: &Asked,
+    ) -> Result<Done<Spec>> {
+        let command = Command::Reject(RejectPhase {
+            phase,
+            digest,
+            by: asked.by.clone(),
+            feedback: feedback.to_owned(),
+            wait: self.wait().await?,
+        });
+        self.ask(id, &command, asked).await
+    }
+
+    /// Goes on from `phase` again; from explore, on a new snapshot.
+    pub async fn retry(
+        &self,
+        id: SpecId,
+        phase: Phase,
+        budget: Option<Budget>,
+        asked: &Asked,
+    ) -> Result<Done<Spec>> {
+        let spec = self.spec(id).await?;
+        let (manifest, blobs) = if phase == Phase::Explore {
+            let (manifest, blobs) = self.snapshot(&spec, spec.run() + 1).await?;
+            (Some(manifest), blobs)
+        } else {
+            (None, Vec::new())
+        };
+        let command = Command::Retry(RetryFromPhase {
+            phase,
+            by: asked.by.clone(),
+            reason: format!("{} asked for it", asked.by),
+            budget,
+            manifest,
+        });
+        let origin = within(asked.origin(), &spec);
+        let order = Order::from(&origin).keyed(asked.keyed.as_ref()).with_blobs(blobs);
+        Ok(self.commands().spec(id, &command, order).await?)
+    }
+
+    /// A person's own output of a phase, through the same gate.
+    pub async fn edit(
+        &self,
+        id: SpecId,
+        phase: Phase,
+        output: RawJson,
+        asked: &Asked,
+    ) -> Result<Done<Spec>> {
+        let loaded = self.loaded(id).await?;
+        let blobs = blob_of(&output);
+        let command = Command::Edit(Box::new(EditOutput {
+            phase,
+            output,
+            by: asked.by.clone(),
+            judging: self.judging(&loaded.state).await?,
+            wait: self.wait().await?,
+        }));
+        let origin = within(asked.origin(), &loaded.state);
+        let order = Order::from(&origin).keyed(asked.keyed.as_ref()).with_blobs(blobs);
+        Ok(self.commands().spec(id, &command, order).await?)
+    }
+
+    /// A new spec from a past state of another.
+    pub async fn fork(
+        &self,
+        source: SpecId,
+        sequence: u64,
+        asked: &Asked,
+    ) -> Result<(SpecId, Done<Spec>)> {
+        let loaded = self.spec_at(source, sequence).await?;
+        let head = loaded.head.filter(|head: &StreamHead| head.version == sequence);
+        let head = head.ok_or_else(|| EngineError::InvalidInput {
+            field: "sequence",
+            problem: format!("the spec has {} events; name one of them", loaded.version()),
+        })?;
+        let id = match &asked.keyed {
+            Some(keyed) => specline_aggregates::derive_id(&["fork", &asked.by, &keyed.key]).into(),
+            None => SpecId::new(uuid::Uuid::now_v7()),
+        };
+        let command = Command::Fork(Box::new(ForkSpec {
+            spec: id,
+            source: (*loaded.state).clone(),
+            source_hash: head.hash,
+        }));
+        Ok((id, self.ask(id, &command, asked).await?))
+    }
+
+    async fn ask(&self, id: SpecId, command: &Command, asked: &Asked) -> Result<Done<Spec>> {
+        let loaded = self.commands().specs.load(id.uuid()).await?;
+        let origin = within(asked.origin(), &loaded.state);
+        let order = Order::from(&origin).keyed(asked.keyed.as_ref());
+        Ok(self.commands().spec(id, command, order).await?)
+    }
+}
+
+/// One request that leads to several appends has a key for each.
+fn suffixed(keyed: Option<&Keyed>, suffix: &str) -> Option<Keyed> {
+    keyed.map(|keyed| Keyed { key: format!("{}/{suffix}", keyed.key), request: keyed.request })
+}
+
+/// Stands in for a manifest where the command changes nothing and so records none.
+fn nothing() -> ManifestRef {
+    ManifestRef { digest: Digest::of(b""), commit: String::new(), files: 0 }
+}
+
+fn canonical(location: &str) -> Result<String> {
+    let invalid = |problem: String| EngineError::InvalidInput { field: "repository", problem };
+    let path = Path::new(location)
+        .canonicalize()
+        .map_err(|error| invalid(format!("{location:?} cannot be opened: {error}")))?;
+    if !path.is_dir() {
+        return Err(invalid(format!("{location:?} is not a folder")));
+    }
+    let text = path.to_str().ok_or_else(|| invalid("its path is not UTF-8".to_owned()))?;
+    Ok(text.to_owned())
+}

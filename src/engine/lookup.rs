@@ -1,0 +1,76 @@
+//! Finds what a caller names: specs by id, sandboxes with their lease, and waits for read models.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use specline_aggregates::spec::{Spec, Status};
+use specline_aggregates::{SandboxId, SpecId, Timestamp};
+
+use super::{Engine, EngineError};
+use crate::commands::{Actor, Origin};
+use crate::store::{Lease, Loaded, Position};
+
+/// Longest that a reader waits for a read model.
+pub const MAX_READ_WAIT: Duration = Duration::from_secs(10);
+
+impl Engine {
+    /// The spec as it is now.
+    pub async fn spec(&self, id: SpecId) -> Result<Arc<Spec>, EngineError> {
+        Ok(self.loaded(id).await?.state)
+    }
+
+    /// The spec as it was after the event of `sequence`.
+    pub async fn spec_at(&self, id: SpecId, sequence: u64) -> Result<Loaded<Spec>, EngineError> {
+        let loaded = self.inner.commands.specs.load_at(id.uuid(), sequence).await?;
+        known(id, loaded)
+    }
+
+    pub(super) async fn loaded(&self, id: SpecId) -> Result<Loaded<Spec>, EngineError> {
+        let loaded = self.inner.commands.specs.load(id.uuid()).await?;
+        known(id, loaded)
+    }
+
+    pub(super) async fn lease(&self, sandbox: SandboxId) -> Result<Lease, EngineError> {
+        let lease = self.inner.side.lease(sandbox).await?;
+        lease.ok_or_else(|| EngineError::NotFound { what: "sandbox", id: sandbox.to_string() })
+    }
+
+    /// The store's clock.
+    pub async fn now(&self) -> Result<Timestamp, EngineError> {
+        Ok(self.inner.log.now().await?)
+    }
+
+    /// Waits, bounded, until every healthy read model has passed `position`. False = not yet.
+    pub async fn wait_for(&self, position: Position) -> bool {
+        let mut projected = self.inner.projected.subscribe();
+        let passed = projected.wait_for(|at| *at >= position.0);
+        tokio::time::timeout(MAX_READ_WAIT, passed).await.is_ok_and(|waited| waited.is_ok())
+    }
+}
+
+fn known(id: SpecId, loaded: Loaded<Spec>) -> Result<Loaded<Spec>, EngineError> {
+    if loaded.state.status() == Status::Unknown {
+        return Err(EngineError::NotFound { what: "spec", id: id.to_string() });
+    }
+    Ok(loaded)
+}
+
+/// A duty's own commands to a spec.
+pub(super) fn by_duty(name: &'static str, spec: &Spec) -> Origin {
+    let owner = spec.id().map(SpecId::uuid).unwrap_or_default();
+    within(Origin::of(Actor::Duty(name), owner), spec)
+}
+
+/// Notes the spec's project in the origin.
+pub(super) fn within(origin: Origin, spec: &Spec) -> Origin {
+    match spec.brief() {
+        Some(brief) => origin.within(brief.project),
+        None => origin,
+    }
+}
+
+/// Spreads retries: 0 to 1000, from the random part of a fresh id.
+pub(super) fn jitter() -> u16 {
+    let [.., high, low] = *uuid::Uuid::now_v7().as_bytes();
+    u16::from_be_bytes([high, low]) % 1001
+}

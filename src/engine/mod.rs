@@ -1,0 +1,150 @@
+//! The engine: the commands of a log, and the duties that act on its events. `Engine` is a cheap
+//! handle; the duties run until it is stopped. Every effect can be repeated: a duty that acts twice
+//! changes nothing the second time.
+
+mod assignment;
+mod duties;
+mod envelope;
+mod error;
+mod execute;
+mod heartbeats;
+mod judging;
+mod lookup;
+mod projector;
+mod reactor;
+mod spawner;
+mod start;
+mod syncer;
+mod timers;
+mod token;
+mod watchdog;
+mod worker_calls;
+
+pub use error::EngineError;
+pub use execute::{Asked, DraftRequest, Executed};
+pub use start::{Leave, Settings, StartError};
+pub use token::Token;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use specline_aggregates::{Digest, Manifest, SpecId};
+use specline_projections::ReadModels;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use crate::commands::Commands;
+use crate::sandbox::{Provider, Snapshots};
+use crate::store::{EventLog, Heartbeat, SideTables};
+
+/// Manifests kept in memory: one a run that is worked on.
+const MAX_MANIFESTS: usize = 64;
+
+/// A running engine. Clones are handles to the same one.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    /// Tells this engine process from every other.
+    id: Uuid,
+    log: Arc<dyn EventLog>,
+    side: Arc<dyn SideTables>,
+    commands: Commands,
+    models: ReadModels,
+    /// Position that every healthy read model has passed.
+    projected: watch::Sender<u64>,
+    provider: Arc<dyn Provider>,
+    snapshots: Arc<Snapshots>,
+    secret: [u8; 32],
+    /// Where workers reach this engine.
+    api_url: String,
+    /// Folders that a sandbox must not see.
+    hidden: Vec<PathBuf>,
+    manifests: Mutex<BTreeMap<Digest, Arc<Manifest>>>,
+    beats: mpsc::Sender<Heartbeat>,
+    /// Wakes the watchdog: a lease was made or given up.
+    leases_changed: Notify,
+    /// Folders that specs were given by this process, before anything stood in them.
+    folders: Mutex<BTreeMap<String, SpecId>>,
+    /// Work that is under way in this process, so that it is not started twice.
+    under_way: Mutex<std::collections::BTreeSet<String>>,
+    stop: CancellationToken,
+    tracker: TaskTracker,
+    /// Set when a duty met something that this program must not go on with.
+    fatal: watch::Sender<Option<Fatal>>,
+}
+
+/// Why an engine stopped by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fatal {
+    /// The log holds an event that a newer program wrote.
+    NewerPeer(String),
+    /// The log is damaged.
+    Corrupt(String),
+}
+
+impl Engine {
+    #[must_use]
+    pub fn commands(&self) -> &Commands {
+        &self.inner.commands
+    }
+
+    #[must_use]
+    pub fn log(&self) -> &Arc<dyn EventLog> {
+        &self.inner.log
+    }
+
+    #[must_use]
+    pub fn side(&self) -> &Arc<dyn SideTables> {
+        &self.inner.side
+    }
+
+    #[must_use]
+    pub fn models(&self) -> &ReadModels {
+        &self.inner.models
+    }
+
+    #[must_use]
+    pub fn api_url(&self) -> &str {
+        &self.inner.api_url
+    }
+
+    /// Why the engine stopped by itself, once it has.
+    #[must_use]
+    pub fn fatal(&self) -> watch::Receiver<Option<Fatal>> {
+        self.inner.fatal.subscribe()
+    }
+
+    /// Marks `key` as under way; false when it is already.
+    fn begin(&self, key: &str) -> bool {
+        let mut set = self.inner.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        set.insert(key.to_owned())
+    }
+
+    fn end(&self, key: &str) {
+        let mut set = self.inner.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        set.remove(key);
+    }
+
+    /// Gives `folder` to `spec`; false when another has it.
+    fn reserve(&self, folder: &str, spec: SpecId) -> bool {
+        let mut folders = self.inner.folders.lock().unwrap_or_else(PoisonError::into_inner);
+        *folders.entry(folder.to_owned()).or_insert(spec) == spec
+    }
+
+    fn fail(&self, fatal: Fatal) {
+        self.inner.fatal.send_if_modified(|slot| {
+            let first = slot.is_none();
+            if first {
+                *slot = Some(fatal);
+            }
+            first
+        });
+        self.inner.stop.cancel();
+    }
+}

@@ -1,0 +1,117 @@
+//! Starting and stopping an engine.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use specline_projections::{LogId, ReadModels};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use super::{Engine, EngineError, Inner, duties, heartbeats, projector, reactor, watchdog};
+use crate::commands::Commands;
+use crate::sandbox::{Provider, Snapshots};
+use crate::store::{EventLog, LogError, SideTables};
+
+/// Longest that a stop waits for duties to finish what they do.
+const STOP_WAIT: Duration = Duration::from_secs(10);
+
+/// What an engine is made of.
+pub struct Settings {
+    pub log: Arc<dyn EventLog>,
+    pub side: Arc<dyn SideTables>,
+    /// File of the read models.
+    pub read_models: PathBuf,
+    pub provider: Arc<dyn Provider>,
+    pub snapshots: Snapshots,
+    /// Where workers reach this engine.
+    pub api_url: String,
+    /// Folders that a sandbox must not see.
+    pub hidden: Vec<PathBuf>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error("the read models cannot be opened")]
+    ReadModels(#[from] specline_projections::Error),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// Whether the sandboxes go on when the engine stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leave {
+    /// They live on, and wait for the next engine.
+    Sandboxes,
+    /// They are ended; the next engine starts new ones where they were.
+    Nothing,
+}
+
+impl Engine {
+    /// An engine that answers commands; its duties do not run yet.
+    pub async fn open(settings: Settings) -> Result<Self, StartError> {
+        let identity = settings.log.identity();
+        let log_id = LogId { log_id: identity.log_id, incarnation: identity.incarnation };
+        let head = *settings.log.watch_head().borrow();
+        let models = ReadModels::open(&settings.read_models, log_id, head.0).await?;
+        let (beats, waiting) = mpsc::channel(heartbeats::MAX_WAITING);
+        let engine = Self {
+            inner: Arc::new(Inner {
+                id: Uuid::now_v7(),
+                commands: Commands::new(Arc::clone(&settings.log)),
+                secret: settings.side.secret().await?,
+                log: settings.log,
+                side: settings.side,
+                models,
+                projected: watch::Sender::new(0),
+                provider: settings.provider,
+                snapshots: Arc::new(settings.snapshots),
+                api_url: settings.api_url,
+                hidden: settings.hidden,
+                manifests: Mutex::new(BTreeMap::new()),
+                beats,
+                leases_changed: Notify::new(),
+                folders: Mutex::new(BTreeMap::new()),
+                under_way: Mutex::new(BTreeSet::new()),
+                stop: CancellationToken::new(),
+                tracker: TaskTracker::new(),
+                fatal: watch::Sender::new(None),
+            }),
+        };
+        let tracker = &engine.inner.tracker;
+        tracker.spawn(heartbeats::run(engine.clone(), waiting));
+        Ok(engine)
+    }
+
+    /// Starts the duties: first the sandboxes that outlived the last engine are taken over.
+    pub async fn start(&self) -> Result<(), StartError> {
+        if let Some(exits) = self.inner.provider.exits() {
+            self.inner.tracker.spawn(watchdog::watch_exits(self.clone(), exits));
+        }
+        self.adopt_survivors().await?;
+        let tracker = &self.inner.tracker;
+        tracker.spawn(projector::run(self.clone()));
+        tracker.spawn(reactor::run(self.clone()));
+        tracker.spawn(watchdog::run(self.clone()));
+        tracker.spawn(duties::run(self.clone()));
+        Ok(())
+    }
+
+    /// Stops the duties, and ends the sandboxes or leaves them to the next engine.
+    pub async fn stop(&self, leave: Leave) -> Result<(), EngineError> {
+        self.inner.stop.cancel();
+        self.inner.tracker.close();
+        if tokio::time::timeout(STOP_WAIT, self.inner.tracker.wait()).await.is_err() {
+            tracing::warn!("a duty did not stop in time; what it did not record is done again");
+        }
+        match leave {
+            Leave::Sandboxes => Ok(()),
+            Leave::Nothing => self.end_all().await,
+        }
+    }
+}

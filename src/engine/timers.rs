@@ -1,0 +1,70 @@
+//! Duty: time limits of attempts, and deadlines of approvals. The times are rows of the read model
+//! of due work, and the spec decides whether they still mean anything.
+
+use specline_aggregates::Timestamp;
+use specline_aggregates::spec::Command;
+use specline_aggregates::spec::command::{ExpireApproval, TimeOutAttempt};
+use specline_projections::DueWork;
+
+use super::lookup::by_duty;
+use super::{Engine, EngineError};
+use crate::commands::{CommandError, Order};
+
+/// The worker ends an attempt at its limit by itself and says so; only when it does not, the
+/// engine's timer acts, this much later.
+const GRACE_MS: u64 = 2_000;
+
+/// Pure: whether an attempt with this deadline is over.
+const fn is_over(deadline: Timestamp, now: Timestamp) -> bool {
+    now.micros() >= deadline.plus_ms(GRACE_MS).micros()
+}
+
+pub(super) async fn time_out(engine: &Engine, row: &DueWork) -> Result<(), EngineError> {
+    let wait = engine.wait().await?;
+    if !is_over(row.due, wait.now) {
+        return Ok(());
+    }
+    let spec = engine.spec(row.spec).await?;
+    let reported = match spec.sandbox().id() {
+        Some(sandbox) => engine.inner.side.lease(sandbox).await?.map(|lease| lease.usage),
+        None => None,
+    };
+    let command = Command::TimeOut(TimeOutAttempt {
+        phase: row.phase,
+        attempt: row.attempt,
+        reported: reported.unwrap_or_default(),
+        wait,
+    });
+    let origin = by_duty("timers", &spec);
+    let result = engine.commands().spec(row.spec, &command, Order::from(&origin)).await;
+    match result {
+        Err(CommandError::Rejected(rejection)) => {
+            tracing::debug!(spec.id = %row.spec, %rejection, "a time-out came to nothing");
+        }
+        other => {
+            other?;
+        }
+    }
+    engine.inner.leases_changed.notify_one();
+    Ok(())
+}
+
+pub(super) async fn expire_approval(engine: &Engine, row: &DueWork) -> Result<(), EngineError> {
+    let spec = engine.spec(row.spec).await?;
+    let command = Command::ExpireApproval(ExpireApproval { now: engine.now().await? });
+    let origin = by_duty("timers", &spec);
+    engine.commands().spec(row.spec, &command, Order::from(&origin)).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_is_over_after_its_deadline_and_the_grace() {
+        let deadline = Timestamp::from_micros(1_000_000);
+        assert!(!is_over(deadline, deadline));
+        assert!(is_over(deadline, deadline.plus_ms(GRACE_MS)));
+    }
+}

@@ -1,0 +1,247 @@
+//! Duty: sees that a sandbox is gone, and ends those that nobody wants any more. A process that
+//! exits is seen at once through its provider; a lease that runs out is seen by the store's clock.
+
+use std::time::Duration;
+
+use specline_aggregates::spec::{LossCause, Spec};
+use specline_aggregates::Timestamp;
+use tokio::sync::mpsc;
+
+use super::{Engine, EngineError};
+use crate::sandbox::provider::{Adopted, Life};
+use crate::sandbox::{Exit, Exited, Handle};
+use crate::store::{Lease, LeaseState};
+
+/// A sandbox that is not wanted any more has this long to end by itself.
+const GRACE_MS: u64 = 3_000;
+
+/// How often living sandboxes are looked at when nothing else happens.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What to do about one living lease.
+#[derive(Debug, PartialEq, Eq)]
+enum Plan {
+    LeaveAlone,
+    /// Its lease has run out.
+    ReportLost,
+    /// The spec has let go of it: end it, if it has not ended itself.
+    End,
+}
+
+/// Pure: what becomes of `lease` when its spec stands like this. `unwanted_since` says when it was
+/// first seen to be let go.
+fn plan(spec: &Spec, lease: &Lease, unwanted_since: Option<Timestamp>, now: Timestamp) -> Plan {
+    if is_wanted(spec, lease) {
+        if lease.expires_at <= now { Plan::ReportLost } else { Plan::LeaveAlone }
+    } else if unwanted_since.is_some_and(|since| now >= since.plus_ms(GRACE_MS)) {
+        Plan::End
+    } else {
+        Plan::LeaveAlone
+    }
+}
+
+fn is_wanted(spec: &Spec, lease: &Lease) -> bool {
+    spec.sandbox().id() == Some(lease.sandbox) && !spec.status().is_ended()
+}
+
+/// Looks at all living leases: at every change of the log, and every second while there are any.
+pub(super) async fn run(engine: Engine) {
+    let stop = engine.inner.stop.clone();
+    let mut unwanted = std::collections::BTreeMap::new();
+    loop {
+        let living = match engine.look_at_leases(&mut unwanted).await {
+            Ok(living) => living,
+            Err(error) => {
+                tracing::warn!(cause = %error, "leases cannot be looked at");
+                true
+            }
+        };
+        // Without a living sandbox there is nothing to watch: sleep until one is started.
+        let pause = async {
+            if living {
+                tokio::time::sleep(LOOK).await;
+            } else {
+                engine.inner.leases_changed.notified().await;
+            }
+        };
+        tokio::select! {
+            () = pause => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+/// Acts on every exit that the provider reports.
+pub(super) async fn watch_exits(engine: Engine, mut exits: mpsc::Receiver<Exited>) {
+    let stop = engine.inner.stop.clone();
+    loop {
+        let exited = tokio::select! {
+            exited = exits.recv() => exited,
+            () = stop.cancelled() => None,
+        };
+        let Some(exited) = exited else { return };
+        engine.after_exit(exited).await;
+    }
+}
+
+impl Engine {
+    async fn look_at_leases(
+        &self,
+        unwanted: &mut std::collections::BTreeMap<specline_aggregates::SandboxId, Timestamp>,
+    ) -> Result<bool, EngineError> {
+        let leases = self.inner.side.live_leases().await?;
+        let now = self.now().await?;
+        unwanted.retain(|sandbox, _| leases.iter().any(|lease| lease.sandbox == *sandbox));
+        for lease in &leases {
+            let spec = self.spec(lease.owner.into()).await?;
+            if !is_wanted(&spec, lease) {
+                unwanted.entry(lease.sandbox).or_insert(now);
+            }
+            match plan(&spec, lease, unwanted.get(&lease.sandbox).copied(), now) {
+                Plan::LeaveAlone => {}
+                Plan::ReportLost => {
+                    self.report_lost(lease, LossCause::LeaseExpired).await?;
+                    self.end_sandbox(lease);
+                }
+                Plan::End => self.end_sandbox(lease),
+            }
+        }
+        Ok(!leases.is_empty())
+    }
+
+    /// Ends a sandbox in the background; twice is fine.
+    fn end_sandbox(&self, lease: &Lease) {
+        let key = format!("end/{}", lease.sandbox);
+        if !self.begin(&key) {
+            return;
+        }
+        let (engine, lease) = (self.clone(), lease.clone());
+        self.inner.tracker.spawn(async move {
+            if let Err(error) = engine.terminate(&lease).await {
+                tracing::warn!(sandbox.id = %lease.sandbox, cause = %error, "it does not end");
+            }
+            engine.end(&key);
+        });
+    }
+
+    /// Ends the processes of a sandbox, and then its lease.
+    pub(super) async fn terminate(&self, lease: &Lease) -> Result<(), EngineError> {
+        let handle = Handle::from_json(lease.handle.clone());
+        if !lease.handle.is_empty() {
+            let ended = self.inner.provider.terminate(lease.sandbox, &handle).await;
+            ended.map_err(|error| EngineError::Internal {
+                what: "a sandbox could not be ended",
+                cause: super::spawner::chain(&error),
+            })?;
+        }
+        self.give_up(lease).await?;
+        self.clean_up(lease).await;
+        Ok(())
+    }
+
+    /// Marks a lease as over: its token is good for nothing now.
+    pub(super) async fn give_up(&self, lease: &Lease) -> Result<(), EngineError> {
+        let side = &self.inner.side;
+        side.set_lease(lease.sandbox, LeaseState::Ended, None, self.inner.id).await?;
+        self.inner.leases_changed.notify_one();
+        Ok(())
+    }
+
+    async fn clean_up(&self, lease: &Lease) {
+        if let Err(error) = self.inner.provider.remove(lease.sandbox).await {
+            tracing::warn!(sandbox.id = %lease.sandbox, cause = %error, "it was not cleaned up");
+        }
+    }
+
+    /// A sandbox's process has ended: the spec is told, unless it had let go of it.
+    pub(super) async fn after_exit(&self, exited: Exited) {
+        let sandbox = exited.sandbox;
+        let result = self.record_exit(exited).await;
+        if let Err(error) = result {
+            tracing::warn!(sandbox.id = %sandbox, cause = %error, "its exit was not recorded");
+        }
+    }
+
+    async fn record_exit(&self, exited: Exited) -> Result<(), EngineError> {
+        let Some(lease) = self.inner.side.lease(exited.sandbox).await? else { return Ok(()) };
+        if !exited.last_lines.trim().is_empty() {
+            let body = serde_json::json!({ "text": exited.last_lines }).to_string();
+            let entries = vec![("stderr".to_owned(), body)];
+            self.inner.side.add_telemetry(exited.sandbox, entries).await?;
+        }
+        if lease.state != LeaseState::Ended {
+            self.report_lost(&lease, cause_of(&exited)).await?;
+            self.give_up(&lease).await?;
+        }
+        self.clean_up(&lease).await;
+        Ok(())
+    }
+
+    /// At start: takes over the sandboxes that outlived the last engine, tells of those that did
+    /// not, and ends those that no lease knows.
+    pub(super) async fn adopt_survivors(&self) -> Result<(), EngineError> {
+        self.inner.side.renew_all().await?;
+        let listed = self.inner.provider.list().await.map_err(|error| EngineError::Internal {
+            what: "sandboxes cannot be listed",
+            cause: error.to_string(),
+        })?;
+        let leases = self.inner.side.live_leases().await?;
+        for lease in &leases {
+            let found = listed.iter().find(|listed| listed.sandbox == lease.sandbox);
+            let handle = found.and_then(|listed| listed.handle.clone());
+            self.adopt_one(lease, handle).await?;
+        }
+        for orphan in listed.iter().filter(|listed| listed.life == Life::Alive) {
+            let known = leases.iter().any(|lease| lease.sandbox == orphan.sandbox);
+            if let (false, Some(handle)) = (known, &orphan.handle) {
+                tracing::warn!(sandbox.id = %orphan.sandbox, "ending a sandbox that nobody knows");
+                if let Err(error) = self.inner.provider.terminate(orphan.sandbox, handle).await {
+                    tracing::warn!(cause = %error, "it does not end");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn adopt_one(&self, lease: &Lease, found: Option<Handle>) -> Result<(), EngineError> {
+        let handle = if lease.handle.is_empty() {
+            found
+        } else {
+            Some(Handle::from_json(lease.handle.clone()))
+        };
+        // A claim whose process never started is taken over by the spawner.
+        let Some(handle) = handle else { return Ok(()) };
+        match self.inner.provider.adopt(lease.sandbox, &handle).await {
+            Ok(Adopted::Alive) => {
+                let json = Some(handle.as_json().to_owned());
+                let (side, id) = (&self.inner.side, self.inner.id);
+                side.set_lease(lease.sandbox, LeaseState::Running, json, id).await?;
+            }
+            Ok(Adopted::Gone(exited)) => self.record_exit(exited).await?,
+            Err(error) => {
+                let message = super::spawner::chain(&error);
+                self.report_lost(lease, LossCause::Provider { message }).await?;
+                self.give_up(lease).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends every sandbox because the engine stops on purpose; their specs ask for new ones, which
+    /// the next engine starts.
+    pub(super) async fn end_all(&self) -> Result<(), EngineError> {
+        for lease in self.inner.side.live_leases().await? {
+            self.report_lost(&lease, LossCause::Shutdown).await?;
+            self.terminate(&lease).await?;
+        }
+        Ok(())
+    }
+}
+
+fn cause_of(exited: &Exited) -> LossCause {
+    match exited.exit {
+        Exit::Code(code) => LossCause::Exit { code },
+        Exit::Signal(signal) => LossCause::Signal { signal },
+        Exit::Unknown => LossCause::Provider { message: format!("it ended: {:?}", exited.cause) },
+    }
+}

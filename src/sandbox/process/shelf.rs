@@ -1,0 +1,78 @@
+//! All sandboxes of this machine's state folder, as they lie there.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use specline_aggregates::SandboxId;
+
+use super::environment::SANDBOX_ID;
+use super::folder::Folder;
+use super::machine::{handle, living};
+use super::reap;
+use super::tree::{self, Process};
+use crate::sandbox::files::remove_tree;
+use crate::sandbox::provider::{Life, Listed};
+
+/// Ended and cleaned-up sandboxes whose logs are kept.
+const MAX_KEPT: usize = 64;
+
+pub(super) fn list(sandboxes: &Path) -> io::Result<Vec<Listed>> {
+    let marked: HashSet<String> = Process::all()
+        .iter()
+        .filter(|process| process.is_alive())
+        .filter_map(|process| tree::mark_of(process.identity.pid, SANDBOX_ID))
+        .collect();
+    let listed = folders(sandboxes)?.into_iter().map(|(sandbox, folder)| {
+        let record = living(&folder, None);
+        let lives = record.is_some() || marked.contains(&sandbox.to_string());
+        let handle = record.or_else(|| folder.record()).map(|record| handle(&record));
+        let life = if lives { Life::Alive } else { Life::Ended };
+        Listed { sandbox, handle, life }
+    });
+    Ok(listed.collect())
+}
+
+/// Whether any process of the sandbox is there.
+pub(super) fn lives(folder: &Folder, sandbox: SandboxId) -> bool {
+    living(folder, None).is_some() || !reap::remains(sandbox, folder.record().as_ref()).is_empty()
+}
+
+/// Writes the engine's address into every sandbox that still has a working copy.
+pub(super) fn announce(sandboxes: &Path, api_url: &str) -> io::Result<()> {
+    for (_, folder) in folders(sandboxes)? {
+        if folder.work().exists() {
+            folder.write_api(api_url)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes the oldest of those that were cleaned up.
+pub(super) fn prune(sandboxes: &Path) -> io::Result<()> {
+    let mut freed: Vec<(SystemTime, PathBuf)> = Vec::new();
+    for (_, folder) in folders(sandboxes)? {
+        let metadata = fs::metadata(folder.path())?;
+        if !folder.work().exists() {
+            freed.push((metadata.modified()?, folder.path().to_owned()));
+        }
+    }
+    freed.sort();
+    let n_old = freed.len().saturating_sub(MAX_KEPT);
+    freed.iter().take(n_old).try_for_each(|(_, path)| remove_tree(path))
+}
+
+fn folders(sandboxes: &Path) -> io::Result<Vec<(SandboxId, Folder)>> {
+    let mut folders = Vec::new();
+    for entry in fs::read_dir(sandboxes)? {
+        let entry = entry?;
+        let Some(sandbox) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        folders.push((sandbox, Folder::new(entry.path())));
+    }
+    folders.sort_by_key(|(sandbox, _)| *sandbox);
+    Ok(folders)
+}
