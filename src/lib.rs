@@ -1,1 +1,15 @@
+//! Specline: a durable workflow engine for spec-driven development with AI coding agents.
+//! ARCHITECTURE.md says what is where, and why.
+
+pub mod agent;
+
+pub mod commands;
+pub mod crash_point;
+pub mod engine;
+pub mod http;
+pub mod prompts;
+pub mod protocol;
+pub mod sandbox;
 pub mod store;
+pub mod view;
+pub mod worker;

@@ -3,9 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use specline_aggregates::spec::{FailureKind, Status};
-use specline_aggregates::{
-    Digest, Epoch, Finding, InstanceId, Phase, RawJson, Timestamp, Usage,
-};
+use specline_aggregates::{Digest, Epoch, Finding, InstanceId, Phase, RawJson, Timestamp, Usage};
 
 /// The worker is up.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -7,7 +7,13 @@ pub mod due_work;
 mod envelope;
 mod framework;
 mod lifecycle;
+pub mod requirements;
+pub mod sandboxes;
 pub mod spec_board;
+pub mod spec_detail;
+pub mod spec_timeline;
+pub mod task_queue;
+pub mod tickets;
 
 pub use envelope::{DomainEvent, Envelope};
 pub use framework::{
@@ -17,5 +23,14 @@ pub use framework::{
 
 /// Every read model, in the order in which they are applied.
 fn models() -> Vec<Box<dyn framework::Projection>> {
-    vec![spec_board::model(), due_work::model()]
+    vec![
+        due_work::model(),
+        spec_board::model(),
+        spec_detail::model(),
+        spec_timeline::model(),
+        requirements::model(),
+        task_queue::model(),
+        tickets::model(),
+        sandboxes::model(),
+    ]
 }

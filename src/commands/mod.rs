@@ -15,7 +15,7 @@ use specline_aggregates::ticket::Ticket;
 use specline_aggregates::{Decide, Digest, SpecId, TaskId, TicketId};
 use uuid::Uuid;
 
-use crate::store::{AggregateStore, Blob, CacheLimits, Commit, EventLog, Key, Loaded};
+use crate::store::{AggregateStore, Blob, Commit, EventLog, Key, Loaded};
 
 /// Times that a command is decided again when others were first.
 const MAX_CONFLICTS: u32 = 5;
@@ -75,9 +75,9 @@ impl Commands {
     #[must_use]
     pub fn new(log: Arc<dyn EventLog>) -> Self {
         Self {
-            specs: AggregateStore::new(Arc::clone(&log), CacheLimits::default()),
-            tasks: AggregateStore::new(Arc::clone(&log), CacheLimits::default()),
-            tickets: AggregateStore::new(Arc::clone(&log), CacheLimits::default()),
+            specs: AggregateStore::new(Arc::clone(&log)),
+            tasks: AggregateStore::new(Arc::clone(&log)),
+            tickets: AggregateStore::new(Arc::clone(&log)),
             log,
         }
     }

@@ -23,7 +23,9 @@ pub enum CommandError<A: Decide> {
     /// The aggregate said no.
     Rejected(A::Error),
     /// The idempotency key stands for another request.
-    KeyReused { key: String },
+    KeyReused {
+        key: String,
+    },
     Store(StoreError),
 }
 

@@ -91,11 +91,11 @@ impl Engine {
         let context = serde_json::to_value(&context).map_err(|error| internal(&error))?;
         let prompt = prompts::render(phase, &context).map_err(|error| internal(&error))?;
         let digest = Digest::of(format!("{}\n{}", prompt.system, prompt.user).as_bytes());
-        let command = Command::StartAttempt(StartAttempt { epoch: lease.epoch, prompt: digest, now });
+        let command =
+            Command::StartAttempt(StartAttempt { epoch: lease.epoch, prompt: digest, now });
         let actor = Actor::Sandbox(lease.sandbox, lease.epoch);
         let origin = within(Origin::of(actor, lease.owner), spec);
-        let done =
-            self.commands().spec(lease.owner.into(), &command, Order::from(&origin)).await;
+        let done = self.commands().spec(lease.owner.into(), &command, Order::from(&origin)).await;
         let done = match done {
             Err(CommandError::Rejected(Rejection::TooEarly)) => {
                 let until = spec.current().and_then(|state| state.retry_at);

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use specline_projections::{DueKind, DueWork};
+use specline_projections::due_work::{DueWork, Kind};
 
 use super::{Engine, EngineError, spawner, syncer, timers};
 
@@ -62,10 +62,10 @@ impl Engine {
         let (engine, row) = (self.clone(), row.clone());
         self.inner.tracker.spawn(async move {
             let result = match row.kind {
-                DueKind::Spawn => spawner::run(&engine, &row).await,
-                DueKind::Attempt => timers::time_out(&engine, &row).await,
-                DueKind::Approval => timers::expire_approval(&engine, &row).await,
-                DueKind::Sync => syncer::run(&engine, &row).await,
+                Kind::Spawn => spawner::run(&engine, &row).await,
+                Kind::Attempt => timers::time_out(&engine, &row).await,
+                Kind::Approval => timers::expire_approval(&engine, &row).await,
+                Kind::Sync => syncer::run(&engine, &row).await,
             };
             if let Err(error) = result {
                 let spec = row.spec;

@@ -125,20 +125,12 @@ impl IntoRefusal for Rejection {
 
 impl IntoRefusal for specline_aggregates::task::Rejection {
     fn into_refusal(self) -> EngineError {
-        EngineError::Refused {
-            code: self.code(),
-            message: self.to_string(),
-            findings: Vec::new(),
-        }
+        EngineError::Refused { code: self.code(), message: self.to_string(), findings: Vec::new() }
     }
 }
 
 impl IntoRefusal for specline_aggregates::ticket::Rejection {
     fn into_refusal(self) -> EngineError {
-        EngineError::Refused {
-            code: self.code(),
-            message: self.to_string(),
-            findings: Vec::new(),
-        }
+        EngineError::Refused { code: self.code(), message: self.to_string(), findings: Vec::new() }
     }
 }

@@ -10,9 +10,7 @@ use specline_aggregates::spec::command::{
     ResumeExecution, RetryFromPhase, ReviseSpec, StartExecution,
 };
 use specline_aggregates::spec::{Brief, Command, ManifestRef, Repository, Spec, Status};
-use specline_aggregates::{
-    Budget, Digest, Phase, Policy, ProjectId, RawJson, SpecId, TicketId,
-};
+use specline_aggregates::{Budget, Digest, Phase, Policy, ProjectId, RawJson, SpecId, TicketId};
 
 use super::judging::blob_of;
 use super::lookup::within;
@@ -59,7 +57,11 @@ type Result<T> = std::result::Result<T, EngineError>;
 impl Engine {
     /// Writes down a new spec. Under an idempotency key the id is derived from it, so that asking
     /// twice makes one.
-    pub async fn draft(&self, request: DraftRequest, asked: &Asked) -> Result<(SpecId, Done<Spec>)> {
+    pub async fn draft(
+        &self,
+        request: DraftRequest,
+        asked: &Asked,
+    ) -> Result<(SpecId, Done<Spec>)> {
         let location = canonical(&request.repository)?;
         let project = ProjectId::of_repository(&location);
         let id = match &asked.keyed {

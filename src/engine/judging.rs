@@ -27,10 +27,13 @@ impl Engine {
     pub(super) async fn blobs(&self, spec: &Spec) -> Result<Blobs, EngineError> {
         let mut blobs = BTreeMap::new();
         for digest in spec.needed_blobs() {
-            let json = RawJson::parse(self.text_blob(digest).await?).map_err(|e| corrupt(digest, &e))?;
-            blobs.insert(digest, Arc::new(json));
+            blobs.insert(digest, Arc::new(self.json_blob(digest).await?));
         }
         Ok(blobs)
+    }
+
+    pub(super) async fn json_blob(&self, digest: Digest) -> Result<RawJson, EngineError> {
+        RawJson::parse(self.text_blob(digest).await?).map_err(|error| corrupt(digest, &error))
     }
 
     async fn manifest(&self, digest: Digest) -> Result<Arc<Manifest>, EngineError> {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use specline_aggregates::spec::{Spec, Status};
-use specline_aggregates::{SandboxId, SpecId, Timestamp};
+use specline_aggregates::spec::{Payload, Spec, Status};
+use specline_aggregates::{Phase, RawJson, SandboxId, SpecId, Timestamp};
 
 use super::{Engine, EngineError};
 use crate::commands::{Actor, Origin};
@@ -73,4 +73,64 @@ pub(super) fn within(origin: Origin, spec: &Spec) -> Origin {
 pub(super) fn jitter() -> u16 {
     let [.., high, low] = *uuid::Uuid::now_v7().as_bytes();
     u16::from_be_bytes([high, low]) % 1001
+}
+
+impl Engine {
+    /// Exactly what the agent of `phase` gets, or would get now.
+    pub async fn context_of(
+        &self,
+        id: SpecId,
+        phase: Phase,
+    ) -> Result<serde_json::Value, EngineError> {
+        let spec = self.spec(id).await?;
+        let blobs = self.blobs(&spec).await?;
+        let context = spec.context(phase, &blobs).map_err(|e| EngineError::refused(&e))?;
+        let prompt = json(&context).and_then(|context| {
+            crate::prompts::render(phase, &context)
+                .map_err(|error| internal("the prompt could not be made", &error))
+        });
+        let prompt = prompt.ok().map(|p| serde_json::json!({ "system": p.system, "user": p.user }));
+        Ok(serde_json::json!({ "context": json(&context)?, "prompt": prompt }))
+    }
+
+    /// A phase as `show` has it, with the output that was accepted or waits for a person.
+    pub async fn phase_of(
+        &self,
+        id: SpecId,
+        phase: Phase,
+    ) -> Result<serde_json::Value, EngineError> {
+        let spec = self.spec(id).await?;
+        let output = self.output_of(&spec, phase).await?;
+        let view = crate::view::SpecView::of(&spec);
+        let view = view.and_then(|view| view.phases.into_iter().find(|v| v.phase == phase));
+        Ok(
+            serde_json::json!({ "phase": json(&view)?, "output": output.map(|o| json(&o)).transpose()? }),
+        )
+    }
+
+    /// The output of `phase` that was accepted, or waits for a person.
+    pub async fn output_of(
+        &self,
+        spec: &Spec,
+        phase: Phase,
+    ) -> Result<Option<Arc<RawJson>>, EngineError> {
+        let state = spec.phase_state(phase);
+        let pending = state.and_then(|state| state.pending.as_ref()).map(|p| &p.output);
+        let accepted = state.and_then(|state| state.accepted.as_ref()).map(|a| &a.output);
+        match pending.or(accepted) {
+            None => Ok(None),
+            Some(Payload::Inline(text)) => Ok(Some(Arc::clone(text))),
+            Some(Payload::Blob { digest, .. }) => {
+                Ok(Some(Arc::new(self.json_blob(*digest).await?)))
+            }
+        }
+    }
+}
+
+fn json<T: serde::Serialize>(value: &T) -> Result<serde_json::Value, EngineError> {
+    serde_json::to_value(value).map_err(|error| internal("it cannot be written as JSON", &error))
+}
+
+fn internal(what: &'static str, cause: &dyn std::fmt::Display) -> EngineError {
+    EngineError::Internal { what, cause: cause.to_string() }
 }

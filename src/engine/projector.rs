@@ -37,7 +37,9 @@ impl Engine {
     /// Folds everything that the log has beyond the read models.
     pub(super) async fn catch_up(&self) -> Result<(), EngineError> {
         loop {
-            let from = self.inner.models.position().await?;
+            let Some(from) = self.inner.models.resume_position() else {
+                return Err(EngineError::Corrupt("every read model has stopped".to_owned()));
+            };
             let rows = self.inner.log.read_all(Position(from), PAGE).await?;
             if rows.is_empty() {
                 self.inner.projected.send_if_modified(|at| raise(at, from));
@@ -45,7 +47,10 @@ impl Engine {
             }
             let page = decode_page(rows)?;
             let last = page.last().map_or(from, |event| event.position);
-            self.inner.models.apply(&page).await?;
+            let applied = self.inner.models.apply(from, &page).await?;
+            for (model, failure) in applied.failed {
+                tracing::error!(model, cause = ?failure, "a read model stopped");
+            }
             self.inner.projected.send_if_modified(|at| raise(at, last));
         }
     }
@@ -61,7 +66,8 @@ fn raise(at: &mut u64, to: u64) -> bool {
 pub(super) fn decode_page(rows: Vec<Recorded>) -> Result<Vec<Envelope>, EngineError> {
     rows.into_iter()
         .map(|row| {
-            let place = format!("{} sequence {}, position {}", row.stream, row.sequence, row.position);
+            let place =
+                format!("{} sequence {}, position {}", row.stream, row.sequence, row.position);
             envelope::of(row).map_err(|error| match error {
                 DecodeError::Newer { .. } => EngineError::Newer(format!("{place}: {error}")),
                 DecodeError::Malformed { .. } => EngineError::Corrupt(format!("{place}: {error}")),

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use specline_aggregates::spec::{LossCause, Sandbox, Spec, Status};
 use specline_aggregates::{Digest, Epoch, Phase, SandboxId, SpecId, Timestamp, Usage};
-use specline_projections::DueWork;
+use specline_projections::due_work::DueWork;
 
 use super::{Engine, EngineError, Token};
 use crate::protocol::env;

@@ -4,7 +4,7 @@
 use specline_aggregates::Timestamp;
 use specline_aggregates::spec::Command;
 use specline_aggregates::spec::command::{ExpireApproval, TimeOutAttempt};
-use specline_projections::DueWork;
+use specline_projections::due_work::DueWork;
 
 use super::lookup::by_duty;
 use super::{Engine, EngineError};

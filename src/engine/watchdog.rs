@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use specline_aggregates::spec::{LossCause, Spec};
 use specline_aggregates::Timestamp;
+use specline_aggregates::spec::{LossCause, Spec};
 use tokio::sync::mpsc;
 
 use super::{Engine, EngineError};

@@ -28,9 +28,8 @@ impl Engine {
         attach: &Attach,
     ) -> Result<Assignment, EngineError> {
         let lease = self.lease(sandbox).await?;
-        let stale = |current| {
-            EngineError::refused(&Rejection::StaleEpoch { given: attach.epoch, current })
-        };
+        let stale =
+            |current| EngineError::refused(&Rejection::StaleEpoch { given: attach.epoch, current });
         if attach.epoch != lease.epoch || lease.state == LeaseState::Ended {
             return Err(stale(lease.epoch));
         }
@@ -74,11 +73,7 @@ impl Engine {
         let origin = sandbox_origin(&lease, &spec);
         let order = Order::from(&origin).keyed(keyed).with_blobs(blob_of(&report.result));
         let done = self.commands().spec(lease.owner.into(), &command, order).await?;
-        Ok(StepAnswer {
-            position: done.position.0,
-            version: done.version,
-            recorded: done.written,
-        })
+        Ok(StepAnswer { position: done.position.0, version: done.version, recorded: done.written })
     }
 
     /// The output of an attempt: judged, recorded, and followed by the next assignment.
@@ -120,8 +115,7 @@ impl Engine {
                 judging: self.judging(&loaded.state).await?,
                 wait: self.wait().await?,
             }));
-            let order =
-                Order::from(&origin).keyed(keyed).with_blobs(blob_of(&submission.output));
+            let order = Order::from(&origin).keyed(keyed).with_blobs(blob_of(&submission.output));
             match commands.try_once(&commands.specs, loaded, &command, order).await {
                 Err(error) if error.is_conflict() && tries < MAX_CONFLICTS => tries += 1,
                 result => return Ok(result?),
@@ -171,14 +165,9 @@ impl Engine {
     }
 
     /// Keeps what a worker has to tell beside its outputs; it counts as life, whatever its kind.
-    pub async fn add_notes(
-        &self,
-        sandbox: SandboxId,
-        notes: &[Note],
-    ) -> Result<(), EngineError> {
+    pub async fn add_notes(&self, sandbox: SandboxId, notes: &[Note]) -> Result<(), EngineError> {
         let lease = self.lease(sandbox).await?;
-        let entries =
-            notes.iter().map(|note| (note.kind.clone(), note.body.to_string())).collect();
+        let entries = notes.iter().map(|note| (note.kind.clone(), note.body.to_string())).collect();
         self.inner.side.add_telemetry(sandbox, entries).await?;
         let beat = Heartbeat { sandbox, usage: lease.usage, progressed: true };
         // A full queue of beats is no reason to lose the notes.

@@ -14,19 +14,70 @@ const MAX_SANDBOX_LOSSES: u32 = 5;
 #[derive(Debug, Clone)]
 pub enum Command {
     /// Makes it, or brings it to what the plan says now.
-    Queue { task: TaskId, work: Box<Work>, held_by_spec: bool },
-    Release { run: u32 },
-    NoteDependency { task: TaskId, outcome: Outcome },
-    Claim { sandbox: SandboxId, lease_ms: u64, now: Timestamp },
-    Start { epoch: Epoch, instance: InstanceId, now: Timestamp },
-    RecordStep { epoch: Epoch, step: u32, name: String, result: Payload, usage: Usage },
-    SubmitResult { epoch: Epoch, summary: String, result: String, usage: Usage },
-    RecordVerdict { result: Digest, verdict: Verdict, wait: Wait },
-    ReportFailure { epoch: Epoch, kind: FailureKind, message: String, usage: Usage, wait: Wait },
-    ReportLost { epoch: Epoch, cause: LossCause, usage: Usage, wait: Wait },
-    Reprioritise { priority: Priority, by: String },
-    Retry { by: String },
-    Cancel { by: String, reason: String },
+    Queue {
+        task: TaskId,
+        work: Box<Work>,
+        held_by_spec: bool,
+    },
+    Release {
+        run: u32,
+    },
+    NoteDependency {
+        task: TaskId,
+        outcome: Outcome,
+    },
+    Claim {
+        sandbox: SandboxId,
+        lease_ms: u64,
+        now: Timestamp,
+    },
+    Start {
+        epoch: Epoch,
+        instance: InstanceId,
+        now: Timestamp,
+    },
+    RecordStep {
+        epoch: Epoch,
+        step: u32,
+        name: String,
+        result: Payload,
+        usage: Usage,
+    },
+    SubmitResult {
+        epoch: Epoch,
+        summary: String,
+        result: String,
+        usage: Usage,
+    },
+    RecordVerdict {
+        result: Digest,
+        verdict: Verdict,
+        wait: Wait,
+    },
+    ReportFailure {
+        epoch: Epoch,
+        kind: FailureKind,
+        message: String,
+        usage: Usage,
+        wait: Wait,
+    },
+    ReportLost {
+        epoch: Epoch,
+        cause: LossCause,
+        usage: Usage,
+        wait: Wait,
+    },
+    Reprioritise {
+        priority: Priority,
+        by: String,
+    },
+    Retry {
+        by: String,
+    },
+    Cancel {
+        by: String,
+        reason: String,
+    },
 }
 
 /// What an evaluator said of a result.
@@ -246,16 +297,10 @@ impl Task {
         Ok(events)
     }
 
-    fn failed(
-        &self,
-        (kind, message): (FailureKind, &str),
-        usage: Usage,
-        wait: Wait,
-    ) -> Vec<Event> {
+    fn failed(&self, (kind, message): (FailureKind, &str), usage: Usage, wait: Wait) -> Vec<Event> {
         let limit = self.work.as_ref().map_or(1, |work| work.execution.max_attempts);
         let attempt = self.attempts;
-        let failed =
-            Event::TaskAttemptFailed { attempt, kind, message: message.to_owned(), usage };
+        let failed = Event::TaskAttemptFailed { attempt, kind, message: message.to_owned(), usage };
         let next = if kind == FailureKind::Configuration || attempt >= limit {
             Event::TaskFailed { kind, reason: format!("attempt {attempt}: {message}") }
         } else {

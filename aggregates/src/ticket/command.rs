@@ -9,14 +9,33 @@ use crate::{Digest, RawJson, SpecId, TaskId, TicketId};
 #[derive(Debug, Clone)]
 pub enum Command {
     /// Makes it, or brings it to what the plan says now.
-    Open { ticket: TicketId, request: Box<Request> },
-    Move { to: Status, by: String },
-    LinkSpec { spec: SpecId },
-    LinkTask { task: TaskId },
+    Open {
+        ticket: TicketId,
+        request: Box<Request>,
+    },
+    Move {
+        to: Status,
+        by: String,
+    },
+    LinkSpec {
+        spec: SpecId,
+    },
+    LinkTask {
+        task: TaskId,
+    },
     /// How one of its tasks ended; none = it was taken up again.
-    NoteOutcome { task: TaskId, outcome: Option<Outcome> },
-    Comment { by: String, text: String },
-    Cancel { by: String, reason: String },
+    NoteOutcome {
+        task: TaskId,
+        outcome: Option<Outcome>,
+    },
+    Comment {
+        by: String,
+        text: String,
+    },
+    Cancel {
+        by: String,
+        reason: String,
+    },
 }
 
 /// A refused command. Nothing was written.
@@ -136,7 +155,8 @@ impl Ticket {
         let mut tasks = self.tasks.clone();
         tasks.insert(task, outcome);
         let failed = tasks.values().filter(|o| **o == Some(Outcome::Failed)).count();
-        let open = |o: &Option<Outcome>| !matches!(o, Some(Outcome::Completed | Outcome::Cancelled));
+        let open =
+            |o: &Option<Outcome>| !matches!(o, Some(Outcome::Completed | Outcome::Cancelled));
         let finished = tasks.values().any(|o| *o == Some(Outcome::Completed));
         if failed > 0 && self.blocked.is_none() {
             events.push(Event::TicketBlocked { reason: format!("{failed} of its tasks failed") });

@@ -43,7 +43,12 @@ impl Model for Due {
     };
 
     fn keys(event: &Envelope) -> Vec<String> {
-        event.spec().filter(|(_, event)| matters(event)).map(|(id, _)| id.to_string()).into_iter().collect()
+        event
+            .spec()
+            .filter(|(_, event)| matters(event))
+            .map(|(id, _)| id.to_string())
+            .into_iter()
+            .collect()
     }
 
     fn fold(rows: &mut Rows<Row>, envelope: &Envelope) -> Result<(), FoldError> {

@@ -63,9 +63,8 @@ impl ReadModels {
         let after_value = || Value::Int(after.micros());
         let next = Query::of::<Due>().when("due > $", after_value()).least(self, "due").await?;
         // A spec whose first entry is due already may have another that is not.
-        let mixed = Query::of::<Due>()
-            .when("due <= $", after_value())
-            .when("last_due > $", after_value());
+        let mixed =
+            Query::of::<Due>().when("due <= $", after_value()).when("last_due > $", after_value());
         let rows: Vec<Row> = mixed.fetch(self, "").await?;
         let others = entries(rows).into_iter().map(|entry| entry.due).filter(|due| *due > after);
         Ok(others.chain(next.map(Timestamp::from_micros)).min())

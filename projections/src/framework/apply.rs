@@ -86,10 +86,9 @@ impl ReadModels {
                 Err(Stopped::Write(error)) => return Err(error),
             }
         }
-        for share in shares {
-            let owner = share.model.owner(share.slot, self.log);
-            cursor::save(write, owner, &share.reached()).await?;
-        }
+        let owner = |share: &Share<'_>| share.model.owner(share.slot, self.log);
+        let cursors: Vec<_> = shares.iter().map(|s| (owner(s), s.reached())).collect();
+        cursor::save(write, &cursors).await?;
         Ok(None)
     }
 
@@ -124,7 +123,8 @@ impl ReadModels {
             Err(Stopped::Write(error)) => return Err(error),
         }
         let reached = share.reached();
-        cursor::save(&mut write, model.owner(slot, self.log), &reached).await?;
+        let owner = model.owner(slot, self.log);
+        cursor::save(&mut write, &[(owner, reached.clone())]).await?;
         write.commit().await?;
         self.set_cursors(|cursors| {
             cursors.insert((model.table.name, slot), reached.clone());

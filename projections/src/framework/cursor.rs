@@ -68,7 +68,7 @@ pub(crate) struct Stored {
     pub cursor: Cursor,
 }
 
-const KINDS: [Kind; 10] = [
+const KINDS: [Kind; sql::CURSOR_WIDTH] = [
     Kind::Text,
     Kind::Text,
     Kind::Text,
@@ -115,12 +115,21 @@ pub(crate) struct Owner {
     pub log: LogId,
 }
 
-pub(crate) async fn save(write: &mut Write, owner: Owner, cursor: &Cursor) -> Result<(), Error> {
+/// Saves cursors, in one statement.
+pub(crate) async fn save(write: &mut Write, cursors: &[(Owner, Cursor)]) -> Result<(), Error> {
+    if cursors.is_empty() {
+        return Ok(());
+    }
+    let values = cursors.iter().flat_map(|(owner, cursor)| values(*owner, cursor)).collect();
+    write.execute(&sql::upsert_cursors(cursors.len()), values).await
+}
+
+fn values(owner: Owner, cursor: &Cursor) -> [Value; sql::CURSOR_WIDTH] {
     let (state, failure) = match &cursor.state {
         State::Running => ("running", None),
         State::Failed(failure) => ("failed", Some(failure)),
     };
-    let values = vec![
+    [
         Value::text(owner.model),
         Value::text(owner.slot.as_str()),
         Value::text(owner.log.log_id),
@@ -131,8 +140,7 @@ pub(crate) async fn save(write: &mut Write, owner: Owner, cursor: &Cursor) -> Re
         Value::text(state),
         failure.map_or(Value::Null(Kind::Int), |failure| Value::position(failure.position)),
         Value::text_or_null(failure.map(|failure| &failure.cause)),
-    ];
-    write.execute(sql::UPSERT_CURSOR, values).await
+    ]
 }
 
 pub(crate) async fn delete(write: &mut Write, model: &str, slot: Slot) -> Result<(), Error> {

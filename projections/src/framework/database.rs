@@ -66,8 +66,7 @@ impl Database {
         values: Vec<Value>,
         kinds: &[Kind],
     ) -> Result<Vec<Vec<Value>>, Error> {
-        let rows =
-            sqlx::query_with(sql, arguments(values)?).fetch_all(&self.readers).await?;
+        let rows = sqlx::query_with(sql, arguments(values)?).fetch_all(&self.readers).await?;
         rows.iter().map(|row| decode(row, kinds)).collect()
     }
 

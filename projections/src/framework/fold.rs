@@ -122,10 +122,8 @@ impl<M: Model> Folding for Page<M> {
     fn fold(&mut self, events: &[Envelope]) -> Result<(), Failure> {
         for event in events {
             self.rows.position = event.position;
-            M::fold(&mut self.rows, event).map_err(|cause| Failure {
-                position: event.position,
-                cause: cause.to_string(),
-            })?;
+            M::fold(&mut self.rows, event)
+                .map_err(|cause| Failure { position: event.position, cause: cause.to_string() })?;
         }
         Ok(())
     }

@@ -23,5 +23,5 @@ pub use rebuild::Rebuilt;
 
 pub(crate) use fold::{Of, Projection, Rows};
 pub(crate) use model::{Column, Model, Table};
-pub(crate) use query::{Query, like};
+pub(crate) use query::{Order, Query, like};
 pub(crate) use value::Value;

@@ -1,7 +1,6 @@
 //! Reading rows: conditions, and pages that continue after a row rather than at a number.
 
 use serde::{Deserialize, Serialize};
-use specline_aggregates::Timestamp;
 
 use super::error::Error;
 use super::model::{Model, Table};
@@ -17,6 +16,20 @@ pub struct Listing<T> {
     pub rows: Vec<T>,
     /// Give it as `after` for the rows that follow; none at the end.
     pub next: Option<String>,
+}
+
+impl<T> Listing<T> {
+    /// The same listing of what `of` makes of each row, where it makes something.
+    pub(crate) fn filter_map<U>(self, of: impl Fn(T) -> Option<U>) -> Listing<U> {
+        Listing { rows: self.rows.into_iter().filter_map(of).collect(), next: self.next }
+    }
+}
+
+/// Which rows come first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    Newest,
+    Oldest,
 }
 
 /// The conditions of a read.
@@ -75,32 +88,32 @@ impl Query {
         Ok(rows.first().and_then(|row| row.first()).and_then(Value::as_int))
     }
 
-    /// The newest rows after `after`; the table must have a column `created_at`. `place` is the
-    /// time and the key of a row.
-    pub(crate) async fn newest<R: serde::de::DeserializeOwned>(
+    /// A page of the rows after `after`. The table must have a column `ordinal`, the position of a
+    /// row's first event, which hidden rows lack.
+    pub(crate) async fn page<R: serde::de::DeserializeOwned>(
         mut self,
         models: &ReadModels,
+        order: Order,
         (after, limit): (Option<&str>, u32),
-        place: impl Fn(&R) -> (Timestamp, String),
     ) -> Result<Listing<R>, Error> {
-        self = self.when("created_at > $", Value::Int(i64::MIN));
-        if let Some(after) = after {
-            let (at, key) = parse_place(after)?;
-            self.values.push(Value::Int(at));
-            self.values.push(Value::text(key));
-            let (at, key) = (self.values.len() - 1, self.values.len());
-            self.conditions.push(format!("(created_at, key) < (${at}, ${key})"));
-        }
+        let (beyond, direction, start) = match order {
+            Order::Newest => ("ordinal < $", "DESC", i64::MAX),
+            Order::Oldest => ("ordinal > $", "ASC", -1),
+        };
+        let start = after.map_or(Ok(start), |after| {
+            after.parse().map_err(|_| Error::InvalidCursor(after.chars().take(80).collect()))
+        })?;
+        self = self.when(beyond, Value::Int(start));
         let limit = limit.clamp(1, MAX_ROWS);
-        let tail = format!("ORDER BY created_at DESC, key DESC LIMIT {}", limit + 1);
-        let mut rows: Vec<R> = self.fetch(models, &tail).await?;
-        let more = rows.len() > limit as usize;
-        rows.truncate(limit as usize);
-        let next = rows.last().filter(|_| more).map(|row| {
-            let (at, key) = place(row);
-            format!("{}.{key}", at.micros())
-        });
-        Ok(Listing { rows, next })
+        let tail = format!("ORDER BY ordinal {direction} LIMIT {}", limit + 1);
+        let sql = self.sql("key, body, ordinal", &tail);
+        let kinds = [Kind::Text, Kind::Text, Kind::Int];
+        let mut found = models.db.fetch(&sql, self.values, &kinds).await?;
+        let more = found.len() > limit as usize;
+        found.truncate(limit as usize);
+        let last = found.last().filter(|_| more).and_then(|row| row.get(2)?.as_int());
+        let rows = found.into_iter().map(decode).collect::<Result<_, _>>()?;
+        Ok(Listing { rows, next: last.map(|ordinal| ordinal.to_string()) })
     }
 }
 
@@ -117,12 +130,6 @@ fn decode<R: serde::de::DeserializeOwned>(row: Vec<Value>) -> Result<R, Error> {
     let key = texts.next().unwrap_or_default();
     let body = texts.next().unwrap_or_default();
     serde_json::from_str(&body).map_err(|source| Error::Row { key, source })
-}
-
-fn parse_place(after: &str) -> Result<(i64, &str), Error> {
-    let invalid = || Error::InvalidCursor(after.chars().take(80).collect());
-    let (at, key) = after.split_once('.').ok_or_else(invalid)?;
-    Ok((at.parse().map_err(|_| invalid())?, key))
 }
 
 /// A LIKE pattern (with `ESCAPE '!'`) for texts that hold `part`.

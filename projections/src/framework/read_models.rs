@@ -149,11 +149,8 @@ impl ReadModels {
     /// Every byte of a read model's live rows, in the order of their keys.
     pub async fn dump(&self, name: &str) -> Result<Vec<u8>, Error> {
         let model = self.model(name)?;
-        let mut kinds = vec![
-            super::value::Kind::Text,
-            super::value::Kind::Text,
-            super::value::Kind::Int,
-        ];
+        let mut kinds =
+            vec![super::value::Kind::Text, super::value::Kind::Text, super::value::Kind::Int];
         kinds.extend(model.table.columns.iter().map(|column| column.kind));
         let rows = self.db.fetch(&sql::dump(&model.table, Slot::Live), Vec::new(), &kinds).await?;
         let mut bytes = Vec::new();
@@ -200,6 +197,6 @@ async fn open_model(
     for statement in sql::create(table, Slot::Live, fresh.generation) {
         write.execute(&statement, Vec::new()).await?;
     }
-    cursor::save(write, model.owner(Slot::Live, log), &fresh).await?;
+    cursor::save(write, &[(model.owner(Slot::Live, log), fresh.clone())]).await?;
     Ok(fresh)
 }

@@ -27,7 +27,8 @@ impl ReadModels {
         for statement in sql::create(&model.table, Slot::New, fresh.generation) {
             write.execute(&statement, Vec::new()).await?;
         }
-        cursor::save(&mut write, model.owner(Slot::New, self.log), &fresh).await?;
+        let owner = model.owner(Slot::New, self.log);
+        cursor::save(&mut write, &[(owner, fresh.clone())]).await?;
         write.commit().await?;
         self.set_cursors(|cursors| {
             cursors.insert((model.table.name, Slot::New), fresh);
@@ -85,7 +86,8 @@ impl ReadModels {
         write.execute(&sql::drop_table(table, Slot::Live), Vec::new()).await?;
         write.execute(&sql::rename_new(table), Vec::new()).await?;
         cursor::delete(&mut write, table.name, Slot::New).await?;
-        cursor::save(&mut write, model.owner(Slot::Live, self.log), &new).await?;
+        let owner = model.owner(Slot::Live, self.log);
+        cursor::save(&mut write, &[(owner, new.clone())]).await?;
         write.commit().await?;
         self.set_cursors(|cursors| {
             cursors.remove(&(table.name, Slot::New));

@@ -26,13 +26,24 @@ pub(crate) const CURSORS: &str = "CREATE TABLE IF NOT EXISTS read_model_cursors 
 pub(crate) const SELECT_CURSORS: &str = "SELECT model, slot, log_id, incarnation, schema_version, \
      generation, position, state, error_position, error FROM read_model_cursors";
 
-pub(crate) const UPSERT_CURSOR: &str = "INSERT INTO read_model_cursors \
-     (model, slot, log_id, incarnation, schema_version, generation, position, state, \
-     error_position, error) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
-     ON CONFLICT (model, slot) DO UPDATE SET log_id = excluded.log_id, \
-     incarnation = excluded.incarnation, schema_version = excluded.schema_version, \
-     generation = excluded.generation, position = excluded.position, state = excluded.state, \
-     error_position = excluded.error_position, error = excluded.error";
+/// Number of columns of a cursor.
+pub(crate) const CURSOR_WIDTH: usize = 10;
+
+/// Saves `n` cursors.
+pub(crate) fn upsert_cursors(n: usize) -> String {
+    let tuples: Vec<String> =
+        (0..n).map(|row| format!("({})", numbered(row * CURSOR_WIDTH + 1, CURSOR_WIDTH))).collect();
+    format!(
+        "INSERT INTO read_model_cursors (model, slot, log_id, incarnation, schema_version, \
+         generation, position, state, error_position, error) VALUES {} \
+         ON CONFLICT (model, slot) DO UPDATE SET log_id = excluded.log_id, \
+         incarnation = excluded.incarnation, schema_version = excluded.schema_version, \
+         generation = excluded.generation, position = excluded.position, \
+         state = excluded.state, error_position = excluded.error_position, \
+         error = excluded.error",
+        tuples.join(", ")
+    )
+}
 
 pub(crate) const DELETE_CURSOR: &str =
     "DELETE FROM read_model_cursors WHERE model = $1 AND slot = $2";

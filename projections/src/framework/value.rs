@@ -27,6 +27,10 @@ pub(crate) enum Value {
 }
 
 impl Value {
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "ids and names are small copies, and a reference at each call reads worse"
+    )]
     pub(crate) fn text(value: impl ToString) -> Self {
         Self::Text(value.to_string())
     }

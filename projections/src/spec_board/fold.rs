@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use specline_aggregates::spec::{self, Event, Status, slug};
-use specline_aggregates::{Epoch, Phase, SpecId, TaskId, Timestamp, Usage, task};
+use specline_aggregates::{Epoch, Phase, SpecId, TaskId, Usage, task};
 
 use super::row::{SpecLine, Work};
 use crate::Envelope;
@@ -23,6 +23,8 @@ pub(crate) enum Row {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct SpecRow {
     line: SpecLine,
+    /// Position of the first event.
+    ordinal: u64,
     /// Scores of the accepted outputs.
     accepted: BTreeMap<Phase, u16>,
     /// Scores of the last verdicts, for when their outputs are accepted.
@@ -35,13 +37,6 @@ impl Row {
         match self {
             Self::Spec(row) => Some(row.line),
             Self::Task { .. } => None,
-        }
-    }
-
-    pub(crate) fn place(&self) -> (Timestamp, String) {
-        match self {
-            Self::Spec(row) => (row.line.created_at, row.line.id.to_string()),
-            Self::Task { .. } => (Timestamp::default(), String::new()),
         }
     }
 }
@@ -61,9 +56,9 @@ impl Model for Board {
             Column::text("status"),
             Column::text("phase"),
             Column::text("search"),
-            Column::int("created_at"),
+            Column::int("ordinal"),
         ],
-        indices: &[&["created_at", "key"], &["status", "created_at"], &["project", "created_at"]],
+        indices: &[&["ordinal"], &["status", "ordinal"], &["project", "ordinal"]],
     };
 
     fn keys(event: &Envelope) -> Vec<String> {
@@ -103,7 +98,7 @@ impl Model for Board {
                 Value::text(row.line.status),
                 Value::text_or_null(row.line.phase),
                 Value::text(format!("{} {}", row.line.title.to_lowercase(), row.line.slug)),
-                Value::time_or_null(Some(row.line.created_at)),
+                Value::position(row.ordinal),
             ],
             Row::Task { .. } => vec![
                 Value::text_or_null(None::<String>),
@@ -148,11 +143,7 @@ fn fold_spec(
     Ok(())
 }
 
-fn fold_task(
-    rows: &mut Rows<Row>,
-    id: TaskId,
-    (envelope, event): (&Envelope, &task::Event),
-) {
+fn fold_task(rows: &mut Rows<Row>, id: TaskId, (envelope, event): (&Envelope, &task::Event)) {
     let Some(status) = task_status_after(event) else { return };
     let key = task_key(id);
     let (spec, before) = if let task::Event::TaskQueued { work, .. } = event {
@@ -199,7 +190,7 @@ impl SpecRow {
             position: envelope.position,
         };
         let (accepted, verdicts) = (BTreeMap::new(), BTreeMap::new());
-        Self { line, accepted, verdicts, attempts: BTreeMap::new() }
+        Self { line, ordinal: envelope.position, accepted, verdicts, attempts: BTreeMap::new() }
     }
 
     fn take(&mut self, event: &Event) {
@@ -234,8 +225,7 @@ impl SpecRow {
         let line = &mut self.line;
         line.progress = u8::try_from(self.accepted.len()).unwrap_or(u8::MAX);
         line.score = self.accepted.values().min().copied();
-        line.attempt =
-            line.phase.and_then(|phase| self.attempts.get(&phase)).copied().unwrap_or(0);
+        line.attempt = line.phase.and_then(|phase| self.attempts.get(&phase)).copied().unwrap_or(0);
         line.work = Work::of(&line.tasks);
         line.updated_at = envelope.recorded_at;
         line.position = envelope.position;

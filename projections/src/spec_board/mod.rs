@@ -7,7 +7,7 @@ use specline_aggregates::{Phase, ProjectId, SpecId, spec};
 
 pub use row::{SpecLine, Work};
 
-use crate::framework::{Error, Listing, Query, ReadModels, Value, like};
+use crate::framework::{Error, Listing, Order, Query, ReadModels, Value, like};
 use fold::{Board, Row};
 
 /// Which specs to list; what is none is not asked for.
@@ -35,12 +35,8 @@ impl ReadModels {
         if let Some(text) = &filter.text {
             query = query.when("search LIKE $ ESCAPE '!'", Value::Text(like(text)));
         }
-        let place = |row: &Row| row.place();
-        let listing = query.newest(self, (after, limit), place).await?;
-        Ok(Listing {
-            rows: listing.rows.into_iter().filter_map(Row::into_line).collect(),
-            next: listing.next,
-        })
+        let listing = query.page(self, Order::Newest, (after, limit)).await?;
+        Ok(listing.filter_map(Row::into_line))
     }
 
     pub async fn spec(&self, id: SpecId) -> Result<Option<SpecLine>, Error> {

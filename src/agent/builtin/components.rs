@@ -10,7 +10,7 @@ use super::draft::{overlap, pascal};
 use super::groups::{self, Group};
 use super::language::{self, Family, Role};
 use super::placement::{self, Place};
-use super::{feature, tokens};
+use super::{feature, grammar, rank, tokens};
 
 const MAX_EXISTING: usize = 3;
 
@@ -117,17 +117,24 @@ fn kind_of_new(source: &Source<'_>, place: &Place) -> &'static str {
 fn existing(source: &Source<'_>, place: &Place) -> Vec<String> {
     let wanted = if place.family == Family::Prose { Role::Docs } else { Role::Source };
     let paths = source.explore.related_to_feature.iter().map(|related| related.path.clone());
-    let mut paths: Vec<String> = paths
-        .filter(|path| source.survey.has(path) && language::role(path) == wanted)
-        .take(MAX_EXISTING)
-        .collect();
+    let mut paths: Vec<String> =
+        paths.filter(|path| source.survey.has(path) && language::role(path) == wanted).collect();
+    let named = named_files(source);
+    if paths.iter().any(|path| named.contains(path)) {
+        paths.retain(|path| named.contains(path));
+        paths.truncate(MAX_EXISTING);
+    } else {
+        paths.truncate(1);
+    }
     if paths.is_empty() {
         let entries = source.explore.entry_points.iter().cloned();
         paths.extend(entries.filter(|path| source.survey.has(path)).take(1));
     }
-    let needs_settings = source.requirements.requirements.iter().any(|requirement| {
-        requirement.text.to_lowercase().contains("configur")
-    });
+    let needs_settings = source
+        .requirements
+        .requirements
+        .iter()
+        .any(|requirement| requirement.text.to_lowercase().contains("configur"));
     let settings = source.survey.files.iter().find(|file| {
         let stem = language::stem(&file.path).to_ascii_lowercase();
         file.is_source() && ["config", "settings", "configuration"].contains(&stem.as_str())
@@ -138,6 +145,32 @@ fn existing(source: &Source<'_>, place: &Place) -> Vec<String> {
     paths
 }
 
+/// Files that carry a word of the request in their path, a symbol or their routes, and do not only
+/// mention it.
+fn named_files(source: &Source<'_>) -> BTreeSet<String> {
+    let terms = feature::terms(source.request);
+    let hits = rank::rank(source.survey, &terms);
+    let own = |term: &feature::Term| !term.is_added && term.weight >= 1.0;
+    let owned: Vec<&str> = terms.iter().filter(|t| own(t)).map(|t| t.stem.as_str()).collect();
+    let speaks_of_http = rank::speaks_of_http(&terms);
+    let is_named = |hit: &rank::Hit| {
+        let by_path = hit.matches.iter().any(|(term, found)| own(&terms[*term]) && found.in_path);
+        let mut symbols = source.survey.symbols[hit.file].iter();
+        let is_served = speaks_of_http && !source.survey.routes[hit.file].is_empty();
+        by_path || is_served || symbols.any(|symbol| is_about(&symbol.name, &owned))
+    };
+    let named = hits.iter().filter(|hit| is_named(hit));
+    named.map(|hit| source.survey.files[hit.file].path.clone()).collect()
+}
+
+/// Whether all that a symbol names, its verb aside, stands in the request.
+fn is_about(symbol: &str, owned: &[&str]) -> bool {
+    let words = tokens::words(symbol);
+    let nouns: Vec<&String> = words.iter().filter(|word| !grammar::is_base_verb(word)).collect();
+    let nouns = if nouns.is_empty() { words.iter().collect() } else { nouns };
+    !nouns.is_empty() && nouns.iter().all(|word| owned.contains(&tokens::stem(word).as_str()))
+}
+
 fn touched(
     source: &Source<'_>,
     path: &str,
@@ -146,11 +179,12 @@ fn touched(
 ) -> Component {
     let index = source.survey.index(path);
     let why = source.explore.related_to_feature.iter().find(|related| related.path == path);
-    let because = why.map_or_else(
-        || "it starts the program, and the new code is wired in there".to_owned(),
-        |related| super::draft::uncapital(&related.why),
-    );
     let kind = index.map_or("module", |index| kind_of_existing(source, index));
+    let because = match why {
+        Some(related) => super::draft::uncapital(&related.why),
+        None if kind == "configuration" => "it holds the settings".to_owned(),
+        None => "it starts the program, and the new code is wired in there".to_owned(),
+    };
     let uses = cores.join(", ");
     Component {
         name: unique(&name_of(path), names),
@@ -205,9 +239,17 @@ fn kind_of_existing(source: &Source<'_>, index: usize) -> &'static str {
 /// From the file's name, with its folder where the name alone says nothing.
 fn name_of(path: &str) -> String {
     let stem = language::stem(path);
-    let says_nothing = ["mod", "index", "lib", "main", "app", "__init__", "routes", "page", "route"];
+    let stands_for_folder = ["mod", "index", "__init__", "page", "route"];
+    let says_little = ["lib", "main", "app", "routes", "urls", "views", "models", "service"];
     let folder = language::folder(path).rsplit('/').next().unwrap_or_default();
-    let text = if says_nothing.contains(&stem) { format!("{folder} {stem}") } else { stem.to_owned() };
+    let folder = if folder == "src" { "" } else { folder };
+    let text = if stands_for_folder.contains(&stem) && !folder.is_empty() {
+        folder.to_owned()
+    } else if says_little.contains(&stem) {
+        format!("{folder} {stem}")
+    } else {
+        stem.to_owned()
+    };
     let name = pascal(&tokens::words(&text));
     if name.is_empty() { "Existing".into() } else { name }
 }

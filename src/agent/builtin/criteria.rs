@@ -71,6 +71,21 @@ fn trigger(ears: &Ears) -> String {
     }
 }
 
+/// What the response is about, for a test that uses it.
+fn object(ears: &Ears) -> String {
+    let (verb, rest) = ears.response.split_once(' ').unwrap_or(("", ""));
+    let is_thing = ["provide", "apply", "support", "offer", "use", "enforce"].contains(&verb);
+    if !is_thing {
+        return "this behaviour 10 times".into();
+    }
+    let end = [" to ", " in ", " for ", " with ", " by ", " from ", " and ", ", "]
+        .iter()
+        .filter_map(|word| rest.find(word))
+        .min();
+    let object = rest[..end.unwrap_or(rest.len())].trim();
+    if object.is_empty() || object.starts_with('«') { "it".into() } else { object.to_owned() }
+}
+
 fn derived(ears: &Ears) -> Vec<Criterion> {
     let fact = format!("{} {}", ears.subject, grammar::as_fact(&ears.subject, &ears.response));
     let state = ears.feature.as_ref().or(ears.state.as_ref());
@@ -98,7 +113,11 @@ fn derived(ears: &Ears) -> Vec<Criterion> {
     }
     if let Some(act) = ears.response.strip_prefix("let ") {
         return vec![
-            criterion(&given, &format!("a test has {act}"), "the attempt succeeds in 10 of 10 runs"),
+            criterion(
+                &given,
+                &format!("a test has {act}"),
+                "the attempt succeeds in 10 of 10 runs",
+            ),
             criterion(
                 &given,
                 &format!("a test has {act} with one required value missing"),
@@ -108,7 +127,11 @@ fn derived(ears: &Ears) -> Vec<Criterion> {
     }
     if let Some(denied) = ears.response.strip_prefix("NOT ") {
         return vec![
-            criterion(&given, "a test covers the case 10 times", &format!("in 10 of 10 runs {fact}")),
+            criterion(
+                &given,
+                "a test covers the case 10 times",
+                &format!("in 10 of 10 runs {fact}"),
+            ),
             criterion(
                 &given,
                 "the whole test suite runs",
@@ -119,7 +142,7 @@ fn derived(ears: &Ears) -> Vec<Criterion> {
     vec![
         criterion(
             &given,
-            "a test exercises this 10 times",
+            &format!("a test makes use of {}", object(ears)),
             &format!("in 10 of 10 runs {}", uncapital(&fact)),
         ),
         criterion(

@@ -3,9 +3,7 @@
 mod interface;
 
 use specline_aggregates::Finding;
-use specline_aggregates::output::{
-    Category, Component, Decision, Design, Explore, Requirements,
-};
+use specline_aggregates::output::{Category, Component, Decision, Design, Explore, Requirements};
 
 use super::language::Family;
 use super::placement::{self, Place};
@@ -51,8 +49,8 @@ fn overview(source: &Source<'_>, components: &[Component]) -> String {
     let mut parts = vec![NOTICE.to_owned()];
     let n = source.requirements.requirements.len();
     parts.push(format!(
-        "\"{name}\" is {n} requirements on a {}.",
-        super::draft::uncapital(&source.explore.project_type)
+        "\"{name}\" is {n} requirements on this code base: {}.",
+        source.explore.project_type
     ));
     if !new.is_empty() {
         parts.push(format!("New: {}.", new.join(", ")));
@@ -70,17 +68,25 @@ fn overview(source: &Source<'_>, components: &[Component]) -> String {
 
 fn error_handling(source: &Source<'_>, place: &Place) -> String {
     let by_language = match place.family {
-        Family::Rust => "Functions return Result with an error type whose cases name the causes; \
-                         nothing panics on input.",
-        Family::Python => "Causes are raised as exceptions of their own and caught once, at the \
-                           outermost layer.",
-        Family::Script => "Rejected promises and thrown errors reach one error handler; none is \
-                           swallowed.",
+        Family::Rust => {
+            "Functions return Result with an error type whose cases name the causes; \
+                         nothing panics on input."
+        }
+        Family::Python => {
+            "Causes are raised as exceptions of their own and caught once, at the \
+                           outermost layer."
+        }
+        Family::Script => {
+            "Rejected promises and thrown errors reach one error handler; none is \
+                           swallowed."
+        }
         Family::Go => "Functions return an error as their last value, wrapped with what was tried.",
         Family::Java => "Causes are exceptions of their own, turned into answers in one place.",
         Family::Other => "Each cause has one error of its own, reported once, where it is handled.",
-        Family::Prose | Family::Plain => "A wrong statement or a dead link is found by review and \
-                                          by a link check before it is published.",
+        Family::Prose | Family::Plain => {
+            "A wrong statement or a dead link is found by review and \
+                                          by a link check before it is published."
+        }
     };
     let mut parts = vec![by_language.to_owned()];
     let known: Vec<&String> = source

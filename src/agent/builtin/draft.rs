@@ -32,7 +32,7 @@ pub(super) fn why(survey: &Survey, terms: &[Term], hit: &Hit) -> String {
     }
     let in_text: Vec<String> = order
         .iter()
-        .filter(|term| hit.matches[term].n_text > 0)
+        .filter(|term| !hit.matches[term].lines.is_empty())
         .take(4)
         .map(|term| text_match(&terms[*term], &hit.matches[term]))
         .collect();
@@ -56,7 +56,7 @@ pub(super) fn why(survey: &Survey, terms: &[Term], hit: &Hit) -> String {
 fn text_match(term: &Term, found: &super::rank::Match) -> String {
     let lines: Vec<String> = found.lines.iter().map(ToString::to_string).collect();
     let label = if lines.len() == 1 { "line" } else { "lines" };
-    let more = if found.n_text > found.lines.len() { ", …" } else { "" };
+    let more = if found.n_text + found.n_quoted > found.lines.len() { ", …" } else { "" };
     format!("\"{}\" ({label} {}{more})", term.shown, lines.join(", "))
 }
 

@@ -1,6 +1,7 @@
 //! One EARS sentence in its parts, so that it is always written in the right order with exactly one
 //! SHALL.
 
+use specline_aggregates::ears::{self, ClauseKind};
 use specline_aggregates::output::Pattern;
 
 use super::draft::{capital, shorten, uncapital};
@@ -57,46 +58,36 @@ impl Ears {
         }
     }
 
-    /// Reads a sentence that already has exactly one SHALL.
+    /// Reads a sentence that is EARS already.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let lower = text.to_ascii_lowercase();
-        let at = find_word(&lower, "shall")?;
-        let after = &text[at + "shall".len()..];
-        if find_word(&after.to_ascii_lowercase(), "shall").is_some() {
-            return None;
-        }
-        let head = text[..at].trim();
-        let response = match after.trim().get(..4) {
+        let sentence = ears::parse(text).ok()?;
+        let response = match sentence.response.get(..4) {
             Some(not) if not.eq_ignore_ascii_case("not ") => {
-                format!("NOT {}", after.trim()[4..].trim_start())
+                format!("NOT {}", sentence.response[4..].trim_start())
             }
-            Some(_) | None => after.trim().to_owned(),
+            Some(_) | None => sentence.response,
         };
-        let (conditions, subject) = match keyword(head) {
-            None => ("", head),
-            Some(_) => split_subject(head)?,
-        };
-        let subject = strip_word(subject, "then").unwrap_or(subject);
-        let mut ears = Self::plain(&uncapital(subject), response);
-        for condition in split_conditions(conditions) {
-            let (name, rest) = keyword(condition)?;
-            let rest = Some(rest.trim_end_matches(',').trim().to_owned());
-            match name {
-                "where" => ears.feature = rest,
-                "while" => ears.state = rest,
-                "when" => ears.event = rest,
-                _ => ears.unwanted = rest,
-            }
+        let mut read = Self::plain(&uncapital(&sentence.system), response);
+        for clause in sentence.clauses {
+            let part = match clause.kind {
+                ClauseKind::Where => &mut read.feature,
+                ClauseKind::While => &mut read.state,
+                ClauseKind::When => &mut read.event,
+                ClauseKind::If => &mut read.unwanted,
+            };
+            *part = Some(match part.take() {
+                Some(before) => format!("{before} and {}", clause.text),
+                None => clause.text,
+            });
         }
-        Some(ears)
+        Some(read)
     }
 
     /// Makes every part fit to stand in one sentence: no further modal verb, no vague word, no
     /// sentence end, bounded. Returns the vague words that were left out.
     pub(super) fn tidy(&mut self) -> Vec<String> {
         let mut vague_words = Vec::new();
-        let conditions =
-            [&mut self.feature, &mut self.state, &mut self.event, &mut self.unwanted];
+        let conditions = [&mut self.feature, &mut self.state, &mut self.event, &mut self.unwanted];
         let parts = conditions.into_iter().flatten().chain([&mut self.subject, &mut self.response]);
         for part in parts {
             let (clean, found) = vague::clean(&without_modals(part));
@@ -106,7 +97,7 @@ impl Ears {
         for part in [&mut self.feature, &mut self.state, &mut self.event, &mut self.unwanted] {
             *part = part.take().filter(|part| part.chars().any(char::is_alphanumeric));
         }
-        if !self.subject.chars().any(char::is_alphanumeric) || keyword(&self.subject).is_some() {
+        if ears::parse(&format!("{} SHALL act.", self.subject)).is_err() {
             self.subject = "the system".into();
         }
         vague_words
@@ -115,7 +106,8 @@ impl Ears {
     /// Whether the response says something that can be built.
     pub(super) fn is_sound(&self) -> bool {
         let n_words = self.response.split_whitespace().count();
-        n_words >= 2 && self.response.chars().any(char::is_alphanumeric)
+        let is_read = ears::parse(&self.text()).is_ok_and(|read| read.pattern == self.pattern());
+        n_words >= 2 && is_read
     }
 
     /// The conditions as one clause, empty when there is none.
@@ -125,53 +117,28 @@ impl Ears {
     }
 }
 
-/// The keyword that `text` starts with, in lower case, and what follows it.
-fn keyword(text: &str) -> Option<(&'static str, &str)> {
-    ["where", "while", "when", "if"]
-        .into_iter()
-        .find_map(|word| strip_word(text, word).map(|rest| (word, rest)))
-}
-
-fn strip_word<'a>(text: &'a str, word: &str) -> Option<&'a str> {
-    let head = text.get(..word.len())?;
-    let rest = &text[word.len()..];
-    (head.eq_ignore_ascii_case(word) && rest.starts_with(' ')).then(|| rest.trim_start())
-}
-
-fn split_subject(head: &str) -> Option<(&str, &str)> {
-    if let Some((conditions, subject)) = head.rsplit_once(", ") {
-        return Some((conditions, subject));
-    }
-    let lower = head.to_ascii_lowercase();
-    let at = lower.rfind(" then ").or_else(|| lower.rfind(" the system"))?;
-    Some((&head[..at], head[at..].trim()))
-}
-
-fn split_conditions(text: &str) -> Vec<&str> {
-    let mut parts = Vec::new();
-    let mut start = 0;
-    for (at, _) in text.match_indices(", ") {
-        if keyword(&text[at + 2..]).is_some() {
-            parts.push(&text[start..at]);
-            start = at + 2;
-        }
-    }
-    if !text.is_empty() {
-        parts.push(&text[start..]);
-    }
-    parts
-}
-
 /// Only SHALL is a modal verb in EARS, and it stands once.
 fn without_modals(text: &str) -> String {
     let mut out = text.split_whitespace().collect::<Vec<_>>().join(" ");
     out = out.replace(". ", "; ").replace(['"', '“', '”'], "");
     for (modal, other) in [
-        ("must not", "does not"), ("should not", "does not"), ("shall not", "does not"),
-        ("will not", "does not"), ("won't", "does not"), ("shouldn't", "does not"),
-        ("must be", "is"), ("should be", "is"), ("shall be", "is"), ("will be", "is"),
-        ("must have", "has"), ("should have", "has"), ("will have", "has"),
-        ("must", "has to"), ("should", "is to"), ("will", "is to"), ("shall", "is to"),
+        ("must not", "does not"),
+        ("should not", "does not"),
+        ("shall not", "does not"),
+        ("will not", "does not"),
+        ("won't", "does not"),
+        ("shouldn't", "does not"),
+        ("must be", "is"),
+        ("should be", "is"),
+        ("shall be", "is"),
+        ("will be", "is"),
+        ("must have", "has"),
+        ("should have", "has"),
+        ("will have", "has"),
+        ("must", "has to"),
+        ("should", "is to"),
+        ("will", "is to"),
+        ("shall", "is to"),
     ] {
         while let Some(at) = find_word(&out.to_ascii_lowercase(), modal) {
             out.replace_range(at..at + modal.len(), other);

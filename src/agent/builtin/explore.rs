@@ -11,7 +11,7 @@ use super::language::{self, Family, Role};
 use super::rank::{self, Hit};
 use super::stack::Class;
 use super::survey::Survey;
-use super::{NOTICE, Request, conventions, purpose};
+use super::{NOTICE, Request, conventions, draft, purpose};
 
 const MAX_RELATED: usize = 12;
 const MAX_KEY: usize = 20;
@@ -19,7 +19,7 @@ const MAX_MODELS: usize = 20;
 const MAX_EXPLORED: usize = 400;
 
 /// The draft.
-pub(super) fn draft(survey: &Survey, request: &Request<'_>) -> Explore {
+pub(super) fn of(survey: &Survey, request: &Request<'_>) -> Explore {
     let terms = feature::terms(request);
     let hits = rank::rank(survey, &terms);
     let related = related(survey, &terms, &hits);
@@ -58,7 +58,7 @@ pub(super) fn project_type(survey: &Survey) -> String {
         return "Documents, without source code".into();
     }
     let n_packages = survey.manifests.iter().filter(|m| m.name.is_some()).count();
-    let kind = if !survey.labels(Class::Web).is_empty() || survey.n_routes() > 0 {
+    let kind = if !survey.labels(Class::Web).is_empty() || is_served(survey) {
         "web service"
     } else if !survey.labels(Class::Ui).is_empty() {
         "web front end"
@@ -73,13 +73,16 @@ pub(super) fn project_type(survey: &Survey) -> String {
         .iter()
         .flat_map(|class| survey.labels(*class).iter().copied())
         .collect();
-    let with = if frameworks.is_empty() {
-        String::new()
-    } else {
-        format!(" ({})", frameworks.join(", "))
-    };
+    let with =
+        if frameworks.is_empty() { String::new() } else { format!(" ({})", frameworks.join(", ")) };
     let many = if n_packages > 1 { format!(", {n_packages} packages") } else { String::new() };
     format!("{language} {kind}{with}{many}")
+}
+
+/// Routes in a program, and not only in the examples of a library.
+fn is_served(survey: &Survey) -> bool {
+    let entries = survey.entry_points();
+    survey.n_routes() > 0 && entries.iter().any(|path| language::stem(path) != "lib")
 }
 
 fn summary(survey: &Survey) -> String {
@@ -88,9 +91,10 @@ fn summary(survey: &Survey) -> String {
         parts.push("The repository holds no files yet: everything is to be made.".into());
         return parts.join(" ");
     }
-    let readme = survey.files.iter().find(|f| {
-        f.path.to_ascii_lowercase().starts_with("readme") && f.text.is_some()
-    });
+    let readme = survey
+        .files
+        .iter()
+        .find(|f| f.path.to_ascii_lowercase().starts_with("readme") && f.text.is_some());
     if let Some(about) = readme.and_then(|file| readme_sentence(file.text())) {
         parts.push(format!("Its README says: {about}"));
     }
@@ -221,21 +225,34 @@ fn related(survey: &Survey, terms: &[feature::Term], hits: &[Hit]) -> Vec<Relate
         n_beside += usize::from(!file.is_source());
         let is_enough = !file.is_source() && n_beside > MAX_RELATED / 3;
         if !is_enough {
-            related.push(Related { path: file.path.clone(), why: super::draft::why(survey, terms, hit) });
+            related.push(Related { path: file.path.clone(), why: draft::why(survey, terms, hit) });
         }
         if related.len() == MAX_RELATED {
             break;
         }
     }
-    related
+    if related.is_empty() { starting_points(survey) } else { related }
+}
+
+/// Where a person would start to look when no file matches.
+fn starting_points(survey: &Survey) -> Vec<Related> {
+    let mut paths = survey.entry_points();
+    paths.extend(central(survey));
+    paths.extend(survey.files.iter().filter(|f| f.role == Role::Docs).map(|f| f.path.clone()));
+    let mut seen = BTreeSet::new();
+    paths.retain(|path| seen.insert(path.clone()));
+    let why = "No file matches the words of the request; this is where reading would start";
+    paths.into_iter().take(3).map(|path| Related { path, why: why.into() }).collect()
 }
 
 fn key_files(survey: &Survey, related: &[Related]) -> Vec<KeyFile> {
     let mut paths: Vec<String> = Vec::new();
     let root = |file: &&super::walk::File| !file.path.contains('/');
-    let readme = survey.files.iter().filter(root).find(|f| {
-        f.path.to_ascii_lowercase().starts_with("readme")
-    });
+    let readme = survey
+        .files
+        .iter()
+        .filter(root)
+        .find(|f| f.path.to_ascii_lowercase().starts_with("readme"));
     paths.extend(readme.map(|file| file.path.clone()));
     let named = survey.manifests.iter().filter(|m| m.name.is_some() || !m.dependencies.is_empty());
     paths.extend(named.take(5).map(|manifest| manifest.path.clone()));
@@ -330,11 +347,13 @@ fn questions(survey: &Survey, request: &Request<'_>, related: &[Related]) -> Vec
     if survey.files.is_empty() {
         let (language, is_named) = super::placement::greenfield_language(request);
         if !is_named {
-            let question = format!("Which language is this to be written in? {language} is assumed.");
+            let question =
+                format!("Which language is this to be written in? {language} is assumed.");
             questions.push(ask("stack", question));
         }
-    } else if related.is_empty() {
-        let question = format!("Which part of the code does \"{name}\" belong to? No file matches.");
+    } else if related.iter().all(|r| r.why.starts_with("No file matches")) {
+        let question =
+            format!("Which part of the code does \"{name}\" belong to? No file matches.");
         questions.push(ask("scope", question));
     }
     if let Some(topic) = feature::topic(request) {

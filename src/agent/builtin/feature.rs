@@ -1,6 +1,7 @@
 //! What the request is about: its name, its words, its topic, and the terms to look for.
 
 use super::Request;
+use super::grammar;
 use super::markdown;
 use super::tokens;
 use super::topics::{self, Topic};
@@ -22,7 +23,7 @@ const PLAIN: &[&str] = &[
     "chang", "test", "value", "number", "name", "list", "page", "fail", "crash", "bug", "fix",
     "error", "public", "better", "improv", "public", "default", "set", "show", "view", "http",
     "https", "www", "com", "given", "api", "customer", "people", "person", "client", "second",
-    "minut", "day", "hour", "start", "run", "call",
+    "see", "first", "copi", "hold", "column", "old", "than", "hand", "line", "within", "minut", "day", "hour", "start", "run", "call",
 ];
 
 const MAX_TERMS: usize = 40;
@@ -102,7 +103,9 @@ pub(super) fn terms(request: &Request<'_>) -> Vec<Term> {
             if terms.iter().any(|term| term.stem == stem) || terms.len() == MAX_TERMS {
                 continue;
             }
-            let weight = if PLAIN.contains(&stem.as_str()) { weight * 0.25 } else { weight };
+            let is_weak = PLAIN.contains(&stem.as_str())
+                || (weight < 2.0 && grammar::is_base_verb(&word));
+            let weight = if is_weak { weight * 0.25 } else { weight };
             terms.push(Term { stem, shown: word, weight, is_added: false });
         }
     }

@@ -59,7 +59,9 @@ fn content(title: &str, text: &str) -> Vec<String> {
     let keywords = ["shall", "system", "user", "users"];
     let mut stems: Vec<String> = tokens::words(&format!("{title} {text}"))
         .into_iter()
-        .filter(|word| word.is_ascii() && word.len() > 3 && word.bytes().all(|b| b.is_ascii_alphabetic()))
+        .filter(|word| {
+            word.is_ascii() && word.len() > 3 && word.bytes().all(|b| b.is_ascii_alphabetic())
+        })
         .filter(|word| !tokens::is_stop(word) && !keywords.contains(&word.as_str()))
         .filter(|word| !grammar::is_base_verb(word) && !grammar::is_people(word))
         .map(|word| tokens::stem(&word))
@@ -71,7 +73,8 @@ fn content(title: &str, text: &str) -> Vec<String> {
 
 /// The word behind a stem, as the first member writes it.
 fn shown(stem: &str, members: &[usize], requirements: &[Requirement]) -> String {
-    let texts = members.iter().map(|i| format!("{} {}", requirements[*i].title, requirements[*i].text));
+    let texts =
+        members.iter().map(|i| format!("{} {}", requirements[*i].title, requirements[*i].text));
     let words = texts.flat_map(|text| tokens::words(&text));
     words.into_iter().find(|word| tokens::stem(word) == stem).unwrap_or_else(|| stem.to_owned())
 }

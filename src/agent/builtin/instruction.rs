@@ -40,9 +40,11 @@ fn instruction(verb: &str, rest: &str) -> String {
             if inner.response.starts_with("provide ") {
                 return format!("work without {}", article(rest));
             }
-            format!("keep this promise: {} {}", inner.subject, grammar::as_fact(
-                &inner.subject, &inner.response,
-            ))
+            format!(
+                "keep this promise: {} {}",
+                inner.subject,
+                grammar::as_fact(&inner.subject, &inner.response,)
+            )
         }
         "replace" | "migrate" | "switch" | "move" | "convert" => replaced(verb, rest),
         "remove" | "delete" | "drop" | "deprecate" => format!("work without {}", uncapital(rest)),
@@ -76,7 +78,8 @@ fn noun_of(verb: &str) -> &'static str {
 /// `rate limiting to the public API`: an activity is applied, a thing is provided.
 fn added(rest: &str) -> String {
     let rest = uncapital(rest);
-    for mark in ["support for ", "the ability to ", "an option to ", "the option to ", "a way to "] {
+    for mark in ["support for ", "the ability to ", "an option to ", "the option to ", "a way to "]
+    {
         if let Some(what) = rest.strip_prefix(mark) {
             return match mark {
                 "support for " => format!("support {what}"),
@@ -115,7 +118,8 @@ fn allowed(rest: &str) -> String {
 
 fn replaced(verb: &str, rest: &str) -> String {
     let from = rest.strip_prefix("from ").unwrap_or(rest);
-    let marks = if verb == "replace" { [" with ", " by ", " to "] } else { [" to ", " into ", " with "] };
+    let marks =
+        if verb == "replace" { [" with ", " by ", " to "] } else { [" to ", " into ", " with "] };
     let split = marks.iter().find_map(|mark| from.split_once(mark));
     match split {
         Some((old, new)) => {
@@ -147,8 +151,14 @@ fn provide(text: &str) -> String {
 /// `X crashes`, `X does not Y`, `X returns 500`, `X is broken`.
 fn fault(text: &str, lower: &str) -> Option<Ears> {
     for (mark, becomes) in [
-        (" does not ", ""), (" doesn't ", ""), (" do not ", ""), (" don't ", ""),
-        (" is not ", "be "), (" isn't ", "be "), (" are not ", "be "), (" aren't ", "be "),
+        (" does not ", ""),
+        (" doesn't ", ""),
+        (" do not ", ""),
+        (" don't ", ""),
+        (" is not ", "be "),
+        (" isn't ", "be "),
+        (" are not ", "be "),
+        (" aren't ", "be "),
     ] {
         if let Some(at) = lower.find(mark) {
             let response = format!("{becomes}{}", &text[at + mark.len()..]);
@@ -181,7 +191,8 @@ fn fault(text: &str, lower: &str) -> Option<Ears> {
     let response = format!("NOT {base} {}", words[at + 1..].join(" "));
     let response = response.trim_end().to_owned();
     let n_words = response.split_whitespace().count();
-    let response = if n_words < 3 { format!("NOT {base} and complete the operation") } else { response };
+    let response =
+        if n_words < 3 { format!("NOT {base} and complete the operation") } else { response };
     Some(Ears::plain(&subject, response))
 }
 
@@ -200,8 +211,8 @@ fn statement(text: &str) -> Option<Ears> {
             continue;
         }
         if let Some(base) = grammar::base_of_third(&word) {
-            let is_noun = !matches!(word.as_str(), "is" | "are" | "has")
-                && grammar::is_plural(&subject);
+            let is_noun =
+                !matches!(word.as_str(), "is" | "are" | "has") && grammar::is_plural(&subject);
             if !is_noun && grammar::is_people(&subject) && base != "be" {
                 return Some(Ears::plain("", format!("let {} {base} {rest}", uncapital(&subject))));
             }

@@ -252,11 +252,22 @@ fn section_of(heading: &str) -> Option<Section> {
         Some(Section::Assumption)
     } else if has(&["question", "unclear", "to be decided"]) {
         Some(Section::Question)
-    } else if has(&["background", "context", "motivation", "overview", "introduction", "notes",
-        "reference", "links", "summary", "why", "problem"])
-    {
+    } else if has(&[
+        "background",
+        "context",
+        "motivation",
+        "overview",
+        "introduction",
+        "notes",
+        "reference",
+        "links",
+        "summary",
+        "why",
+        "problem",
+    ]) {
         Some(Section::Context)
-    } else if has(&["requirement", "stories", "features", "goals", "scope", "must have", "behavio"]) {
+    } else if has(&["requirement", "stories", "features", "goals", "scope", "must have", "behavio"])
+    {
         Some(Section::Wanted)
     } else {
         None

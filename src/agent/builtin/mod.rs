@@ -75,7 +75,7 @@ pub enum BuiltinError {
 /// Reads the repository in `workdir`, and ranks its files by the request.
 pub fn explore(workdir: &Path, request: &Request<'_>) -> Result<Explore, BuiltinError> {
     let survey = survey::Survey::of(workdir)?;
-    Ok(explore::draft(&survey, request))
+    Ok(explore::of(&survey, request))
 }
 
 /// Turns the request's sentences and lists into EARS requirements. Failed findings of an earlier

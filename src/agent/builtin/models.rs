@@ -26,7 +26,7 @@ pub(super) fn read(file: &File) -> Vec<Model> {
     let in_folder = ["model", "entit", "schema", "domain", "dto"]
         .iter()
         .any(|part| file.path.to_ascii_lowercase().contains(part));
-    let lines: Vec<&str> = file.text().lines().collect();
+    let lines: Vec<&str> = file.code().lines().collect();
     let mut models = Vec::new();
     for (index, line) in lines.iter().enumerate() {
         let Some(start) = start_of(file, line) else { continue };
@@ -34,8 +34,13 @@ pub(super) fn read(file: &File) -> Vec<Model> {
             Family::Python => python_fields(&lines[index + 1..]),
             Family::Java if line.contains("record ") => record_fields(&lines[index..]),
             _ if !line.contains(['{', '(']) => Vec::new(),
-            Family::Rust | Family::Script | Family::Go | Family::Java | Family::Other
-            | Family::Prose | Family::Plain => braced_fields(file, &lines[index + 1..]),
+            Family::Rust
+            | Family::Script
+            | Family::Go
+            | Family::Java
+            | Family::Other
+            | Family::Prose
+            | Family::Plain => braced_fields(file, &lines[index + 1..]),
         };
         if !fields.is_empty() {
             let is_marked = in_folder || is_marked(file.family, &lines, index);
@@ -116,7 +121,8 @@ fn field(family: Family, line: &str) -> Option<String> {
     let after = rest[name.len()..].trim_start_matches('?');
     let found = match family {
         Family::Rust | Family::Script => {
-            let kind = after.strip_prefix(": ")?.split([',', ';', '/']).next()?;
+            let kind = after.strip_prefix(": ")?.split(" //").next()?;
+            let kind = kind.trim_end_matches([',', ';']);
             (!kind.contains(['(', '=', '{'])).then(|| (name, kind.trim()))
         }
         Family::Go => {
@@ -162,9 +168,9 @@ fn python_fields(lines: &[&str]) -> Vec<String> {
             let kind = kind.split('=').next().unwrap_or_default().trim();
             fields.push(format!("{name}: {kind}"));
         } else if let Some(value) = after.strip_prefix(" = ")
-            && ["Column(", "Field(", "mapped_column(", "relationship("].iter().any(|mark| {
-                value.contains(mark)
-            })
+            && ["Column(", "Field(", "mapped_column(", "relationship("]
+                .iter()
+                .any(|mark| value.contains(mark))
         {
             fields.push(name.to_owned());
         }

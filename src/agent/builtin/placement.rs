@@ -8,11 +8,23 @@ use super::tokens;
 use super::{Request, draft};
 
 const LANGUAGES: &[(&str, &str)] = &[
-    ("rust", "Rust"), ("python", "Python"), ("typescript", "TypeScript"),
-    ("javascript", "JavaScript"), ("node", "JavaScript"), ("golang", "Go"), ("go service", "Go"),
-    ("in go", "Go"), ("java", "Java"), ("kotlin", "Kotlin"), ("fastapi", "Python"),
-    ("django", "Python"), ("flask", "Python"), ("axum", "Rust"), ("express", "TypeScript"),
-    ("react", "TypeScript"), ("spring", "Java"),
+    ("rust", "Rust"),
+    ("python", "Python"),
+    ("typescript", "TypeScript"),
+    ("javascript", "JavaScript"),
+    ("node", "JavaScript"),
+    ("golang", "Go"),
+    ("go service", "Go"),
+    ("in go", "Go"),
+    ("java", "Java"),
+    ("kotlin", "Kotlin"),
+    ("fastapi", "Python"),
+    ("django", "Python"),
+    ("flask", "Python"),
+    ("axum", "Rust"),
+    ("express", "TypeScript"),
+    ("react", "TypeScript"),
+    ("spring", "Java"),
 ];
 
 /// The language of a new project, and whether the request names it.
@@ -130,11 +142,7 @@ impl Place {
             .collect();
         let n_camel = stems.iter().filter(|s| s.chars().skip(1).any(char::is_uppercase)).count();
         let n_kebab = stems.iter().filter(|s| s.contains('-')).count();
-        if n_camel > n_kebab {
-            draft::uncapital(&draft::pascal(words))
-        } else {
-            words.join("-")
-        }
+        if n_camel > n_kebab { draft::uncapital(&draft::pascal(words)) } else { words.join("-") }
     }
 
     /// The path of the file where execution starts in a new project.
@@ -191,7 +199,8 @@ pub(super) fn test_of(survey: &Survey, path: &str) -> Option<String> {
             join(&tests, &format!("test_{snake}.py"))
         }
         Family::Script => {
-            let mark = if survey.tests().any(|f| f.path.contains(".spec.")) { "spec" } else { "test" };
+            let mark =
+                if survey.tests().any(|f| f.path.contains(".spec.")) { "spec" } else { "test" };
             let tests = test_folder(survey, family, path).unwrap_or_else(|| folder.to_owned());
             join(&tests, &format!("{stem}.{mark}.{extension}"))
         }

@@ -1,7 +1,8 @@
 //! Splits prose into sentences.
 
 /// Ends that are no end of a sentence.
-const ABBREVIATIONS: &[&str] = &["e.g", "i.e", "etc", "vs", "cf", "approx", "no", "mr", "mrs", "dr"];
+const ABBREVIATIONS: &[&str] =
+    &["e.g", "i.e", "etc", "vs", "cf", "approx", "no", "mr", "mrs", "dr"];
 
 /// The sentences of a paragraph, trimmed, without their final full stop.
 pub(super) fn sentences(text: &str) -> Vec<String> {

@@ -45,7 +45,8 @@ pub(super) fn of(survey: &Survey, index: usize) -> String {
     };
     if names.is_empty() {
         let n_lines = file.text().lines().count();
-        return format!("{kind}, {n_lines} lines");
+        let lines = if n_lines == 1 { "line" } else { "lines" };
+        return format!("{kind}, {n_lines} {lines}");
     }
     let shown: Vec<String> = names.iter().take(5).map(|name| format!("`{name}`")).collect();
     let more = names.len().saturating_sub(shown.len());

@@ -13,6 +13,9 @@ const K1: f64 = 1.2;
 const B: f64 = 0.75;
 const PATH_WEIGHT: f64 = 6.0;
 const SYMBOL_WEIGHT: f64 = 3.0;
+const QUOTED_WEIGHT: f64 = 0.3;
+/// What the request says of an API is done where routes are declared.
+const ROUTES_FACTOR: f64 = 1.6;
 
 /// How one file answers the request.
 #[derive(Debug, Clone)]
@@ -27,6 +30,8 @@ pub(super) struct Hit {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Match {
     pub(super) n_text: usize,
+    /// Within string literals, which name things less often than they talk of them.
+    pub(super) n_quoted: usize,
     pub(super) lines: Vec<usize>,
     pub(super) in_path: bool,
     pub(super) symbols: Vec<usize>,
@@ -35,9 +40,10 @@ pub(super) struct Match {
 impl Match {
     fn weight(&self) -> f64 {
         let text = u32::try_from(self.n_text.min(1000)).map_or(0.0, f64::from);
+        let quoted = u32::try_from(self.n_quoted.min(1000)).map_or(0.0, f64::from);
         let symbols = u32::try_from(self.symbols.len().min(20)).map_or(0.0, f64::from);
         let path = if self.in_path { PATH_WEIGHT } else { 0.0 };
-        text + path + SYMBOL_WEIGHT * symbols
+        text + QUOTED_WEIGHT * quoted + path + SYMBOL_WEIGHT * symbols
     }
 }
 
@@ -69,6 +75,12 @@ pub(super) fn rank(survey: &Survey, terms: &[Term]) -> Vec<Hit> {
     hits
 }
 
+/// Whether the request, or its topic, is about what is served over HTTP.
+pub(super) fn speaks_of_http(terms: &[Term]) -> bool {
+    let web = ["api", "rout", "router", "endpoint", "http", "request"];
+    terms.iter().any(|term| web.contains(&term.stem.as_str()))
+}
+
 struct Corpus {
     n_files: f64,
     n_with: Vec<u32>,
@@ -92,6 +104,7 @@ impl Corpus {
 }
 
 fn score(survey: &Survey, terms: &[Term], hits: &mut [Hit], corpus: &Corpus) {
+    let speaks_of_http = speaks_of_http(terms);
     for hit in hits {
         let file = &survey.files[hit.file];
         let length = corpus.lengths.get(&hit.file).copied().unwrap_or(corpus.mean_length);
@@ -107,7 +120,9 @@ fn score(survey: &Survey, terms: &[Term], hits: &mut [Hit], corpus: &Corpus) {
         // A file that matches only words we added ourselves is a guess.
         let is_guess = hit.matches.keys().all(|term| terms[*term].is_added);
         let guess = if is_guess { 0.7 } else { 1.0 };
-        hit.score = sum * guess * role_factor(file) * churn_factor(survey, file);
+        let is_served = speaks_of_http && !survey.routes[hit.file].is_empty();
+        let served = if is_served { ROUTES_FACTOR } else { 1.0 };
+        hit.score = sum * guess * served * role_factor(file) * churn_factor(survey, file);
     }
 }
 
@@ -144,8 +159,8 @@ fn scan(
         .filter(|stem| stem.len() >= 2)
         .map(|stem| [stem.as_bytes()[0], stem.as_bytes()[1]])
         .collect();
-    for (line_index, line) in file.text().lines().enumerate() {
-        for_each_word(line, |word| {
+    for (line_index, line) in file.code().lines().enumerate() {
+        for_each_word(line, |word, is_quoted| {
             length = length.saturating_add(1);
             let bytes = word.as_bytes();
             let low = [bytes[0].to_ascii_lowercase(), bytes[1].to_ascii_lowercase()];
@@ -155,7 +170,9 @@ fn scan(
             let stem = tokens::stem(&word.to_lowercase());
             if let Some(term) = index.get(stem.as_str()) {
                 let found = matches.entry(*term).or_default();
-                found.n_text += 1;
+                let is_quoted = is_quoted && file.family.is_code();
+                found.n_quoted += usize::from(is_quoted);
+                found.n_text += usize::from(!is_quoted);
                 if found.lines.len() < 3 && found.lines.last() != Some(&(line_index + 1)) {
                     found.lines.push(line_index + 1);
                 }
@@ -177,24 +194,32 @@ fn scan(
     (matches, length)
 }
 
-/// Words of at least two bytes, split at case changes, without allocating.
-fn for_each_word(line: &str, mut act: impl FnMut(&str)) {
-    for run in line.split(|c: char| !c.is_alphanumeric()) {
-        let bytes = run.as_bytes();
-        let mut start = 0;
-        for at in 1..bytes.len() {
-            let breaks = bytes[at].is_ascii_uppercase()
-                && (!bytes[at - 1].is_ascii_uppercase()
-                    || bytes.get(at + 1).is_some_and(u8::is_ascii_lowercase));
-            if breaks {
-                if at - start >= 2 {
-                    act(&run[start..at]);
-                }
-                start = at;
+/// Words of at least two bytes, split at case changes, without allocating, and whether each stands
+/// within double quotes.
+fn for_each_word(line: &str, mut act: impl FnMut(&str, bool)) {
+    for (number, part) in line.split('"').enumerate() {
+        let is_quoted = number % 2 == 1;
+        for run in part.split(|c: char| !c.is_alphanumeric()) {
+            for_each_hump(run, |word| act(word, is_quoted));
+        }
+    }
+}
+
+fn for_each_hump(run: &str, mut act: impl FnMut(&str)) {
+    let bytes = run.as_bytes();
+    let mut start = 0;
+    for at in 1..bytes.len() {
+        let breaks = bytes[at].is_ascii_uppercase()
+            && (!bytes[at - 1].is_ascii_uppercase()
+                || bytes.get(at + 1).is_some_and(u8::is_ascii_lowercase));
+        if breaks {
+            if at - start >= 2 {
+                act(&run[start..at]);
             }
+            start = at;
         }
-        if bytes.len() - start.min(bytes.len()) >= 2 {
-            act(&run[start..]);
-        }
+    }
+    if bytes.len() - start >= 2 {
+        act(&run[start..]);
     }
 }

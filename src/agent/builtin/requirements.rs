@@ -13,7 +13,7 @@ use specline_aggregates::output::{
 };
 
 use super::ears::Ears;
-use super::{NOTICE, Request, draft, feature, feedback, tokens};
+use super::{NOTICE, Request, feature, feedback, tokens};
 
 pub(super) use asked::Asked;
 
@@ -77,10 +77,9 @@ fn numbered(drafts: Vec<Draft>) -> Vec<Requirement> {
 fn mend_refused(drafts: &mut [Draft], request: &Request<'_>, findings: &[Finding]) {
     for index in feedback::refused(findings, "requirements") {
         if let Some(draft) = drafts.get_mut(index) {
-            let name = draft::uncapital(&feature::name(request));
-            let what = format!("provide item {} of the request: {name}", index + 1);
+            let name = feature::name(request).replace(['«', '»', '"', '`'], "");
+            let what = format!("provide item {} of the request «{name}»", index + 1);
             draft.ears = Ears::plain("", what);
-            draft.ears.tidy();
         }
     }
 }
@@ -137,7 +136,8 @@ fn open_questions(
         ));
     }
     for word in &asked.vague_words {
-        questions.push(format!("The request says \"{word}\": which figure decides that it is met?"));
+        questions
+            .push(format!("The request says \"{word}\": which figure decides that it is met?"));
     }
     if let Some(topic) = feature::topic(request).filter(|_| asked.is_short) {
         questions.extend(topic.questions.iter().map(|text| (*text).to_owned()));

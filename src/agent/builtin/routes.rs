@@ -1,6 +1,9 @@
 //! HTTP routes, found by the line patterns of common frameworks.
 
+use std::collections::BTreeMap;
+
 use super::language::{self, Family};
+use super::symbols::identifier;
 
 /// One route that a file declares.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,12 +39,9 @@ fn route(method: &str, path: &str, line: usize) -> Route {
 
 /// Lines that are code, with their numbers.
 fn code_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    text.lines()
-        .enumerate()
-        .map(|(i, line)| (i + 1, line.trim()))
-        .filter(|(_, line)| !line.starts_with("//") && !line.starts_with(['*', '#']) || {
-            line.starts_with("#[")
-        })
+    text.lines().enumerate().map(|(i, line)| (i + 1, line.trim())).filter(|(_, line)| {
+        !line.starts_with("//") && !line.starts_with(['*', '#']) || { line.starts_with("#[") }
+    })
 }
 
 /// The first string literal of `text`.
@@ -55,7 +55,12 @@ fn literal(text: &str) -> Option<&str> {
 fn rust(text: &str) -> Vec<Route> {
     let mut routes = Vec::new();
     let lines: Vec<(usize, &str)> = code_lines(text).collect();
+    let prefixes = nested(&lines);
+    let mut prefix = "";
     for (index, (number, line)) in lines.iter().enumerate() {
+        if let Some(name) = function_name(line) {
+            prefix = prefixes.get(name).map_or("", String::as_str);
+        }
         if let Some((_, after)) = line.split_once(".route(") {
             let mut window = after.to_owned();
             for (_, next) in lines.iter().skip(index + 1).take(4) {
@@ -67,14 +72,16 @@ fn rust(text: &str) -> Vec<Route> {
             let Some(path) = literal(&window).filter(|path| path.starts_with('/')) else {
                 continue;
             };
-            let methods: Vec<&str> = METHODS
-                .iter()
-                .copied()
-                .filter(|m| calls(&window, m))
-                .collect();
-            routes.extend(methods.iter().map(|method| route(method, path, *number)));
+            let path = match (prefix, path) {
+                ("", path) => path.to_owned(),
+                (prefix, "/") => prefix.to_owned(),
+                (prefix, path) => format!("{prefix}{path}"),
+            };
+            let methods: Vec<&str> =
+                METHODS.iter().copied().filter(|m| calls(&window, m)).collect();
+            routes.extend(methods.iter().map(|method| route(method, &path, *number)));
             if methods.is_empty() {
-                routes.push(route("any", path, *number));
+                routes.push(route("any", &path, *number));
             }
         } else if let Some(rest) = line.strip_prefix("#[")
             && let Some(method) = METHODS.iter().find(|m| starts_call(rest, m))
@@ -84,6 +91,33 @@ fn rust(text: &str) -> Vec<Route> {
         }
     }
     routes
+}
+
+fn function_name(line: &str) -> Option<&str> {
+    let (_, after) = line.split_once("fn ")?;
+    let is_item = line.starts_with("fn ") || line.starts_with("pub") || line.starts_with("async");
+    is_item.then(|| identifier(after))
+}
+
+/// Functions whose routers are nested below a prefix in the same file, over two levels.
+fn nested(lines: &[(usize, &str)]) -> BTreeMap<String, String> {
+    let mut prefixes: BTreeMap<String, String> = BTreeMap::new();
+    for _ in 0..2 {
+        let mut outer = String::new();
+        for (_, line) in lines {
+            if let Some(name) = function_name(line) {
+                outer = prefixes.get(name).cloned().unwrap_or_default();
+            }
+            for chunk in line.split(".nest(").skip(1) {
+                let Some(path) = literal(chunk) else { continue };
+                let Some((_, after)) = chunk.split_once(", ") else { continue };
+                let name = after.split('(').next().unwrap_or_default();
+                let name = name.rsplit("::").next().unwrap_or_default();
+                prefixes.insert(name.to_owned(), format!("{outer}{path}"));
+            }
+        }
+    }
+    prefixes
 }
 
 fn starts_call(text: &str, name: &str) -> bool {
@@ -109,9 +143,9 @@ fn python(path: &str, text: &str) -> Vec<Route> {
                 routes.extend(literal(call).map(|path| route(method, path, number)));
             } else if starts_call(call, "route") {
                 let upper = call.to_ascii_uppercase();
-                let method = METHODS.iter().find(|m| {
-                    upper.contains("METHODS") && upper.contains(&m.to_ascii_uppercase())
-                });
+                let method = METHODS
+                    .iter()
+                    .find(|m| upper.contains("METHODS") && upper.contains(&m.to_ascii_uppercase()));
                 let method = method.copied().unwrap_or("get");
                 routes.extend(literal(call).map(|path| route(method, path, number)));
             }
@@ -156,9 +190,9 @@ fn title(word: &str) -> String {
 
 /// Whether the receiver of a call looks like a router, and not like a client or a map.
 fn is_router(receiver: &str) -> bool {
-    let start = receiver.rfind(|c: char| !(c.is_alphanumeric() || c == '_')).map_or(0, |i| {
-        i + receiver[i..].chars().next().map_or(1, char::len_utf8)
-    });
+    let start = receiver
+        .rfind(|c: char| !(c.is_alphanumeric() || c == '_'))
+        .map_or(0, |i| i + receiver[i..].chars().next().map_or(1, char::len_utf8));
     let name = receiver[start..].to_ascii_lowercase();
     let exact = ["r", "e", "g", "mux", "api", "v1", "v2", "server", "fastify", "group", "engine"];
     exact.contains(&name.as_str())
@@ -193,9 +227,9 @@ fn go(text: &str) -> Vec<Route> {
             match found.split_once(' ') {
                 Some((method, path)) => routes.push(route(method, path.trim(), number)),
                 None if found.starts_with('/') => {
-                    let method = METHODS.iter().find(|m| {
-                        line.contains(&format!("\"{}\"", m.to_ascii_uppercase()))
-                    });
+                    let method = METHODS
+                        .iter()
+                        .find(|m| line.contains(&format!("\"{}\"", m.to_ascii_uppercase())));
                     routes.push(route(method.copied().unwrap_or("any"), found, number));
                 }
                 None => {}
@@ -222,11 +256,8 @@ fn java(text: &str) -> Vec<Route> {
     for (number, line) in code_lines(text) {
         let Some(rest) = line.strip_prefix('@') else { continue };
         let own = literal(rest).unwrap_or_default();
-        let own = if own.is_empty() || own.starts_with('/') {
-            own.to_owned()
-        } else {
-            format!("/{own}")
-        };
+        let own =
+            if own.is_empty() || own.starts_with('/') { own.to_owned() } else { format!("/{own}") };
         if rest.starts_with("RequestMapping") && routes.is_empty() && prefix.is_empty() {
             own.trim_end_matches('/').clone_into(&mut prefix);
         } else if let Some(method) =

@@ -56,9 +56,20 @@ fn story(text: &str) -> Option<Ears> {
     if !is_story || lower.len() != text.len() {
         return None;
     }
-    let wants = ["i want to be able to ", "i want to ", "i would like to ", "i'd like to ",
-        "i can ", "i need to ", "i should be able to ", "i must be able to ", "i want ",
-        "i would like ", "i need ", "i'd like "];
+    let wants = [
+        "i want to be able to ",
+        "i want to ",
+        "i would like to ",
+        "i'd like to ",
+        "i can ",
+        "i need to ",
+        "i should be able to ",
+        "i must be able to ",
+        "i want ",
+        "i would like ",
+        "i need ",
+        "i'd like ",
+    ];
     let (at, want) = wants.iter().find_map(|want| lower.find(want).map(|at| (at, *want)))?;
     let role = text[..at].trim_end_matches([',', ' ']).split_once(' ')?.1;
     let rest = &text[at + want.len()..];
@@ -139,10 +150,16 @@ enum Condition {
 
 fn leading_condition(text: &str) -> Option<(Condition, &str, &str)> {
     let starts = [
-        ("when ", Condition::Event), ("whenever ", Condition::Event), ("once ", Condition::Event),
-        ("as soon as ", Condition::Event), ("after ", Condition::Event),
-        ("while ", Condition::State), ("during ", Condition::State), ("as long as ", Condition::State),
-        ("if ", Condition::Unwanted), ("where ", Condition::Feature),
+        ("when ", Condition::Event),
+        ("whenever ", Condition::Event),
+        ("once ", Condition::Event),
+        ("as soon as ", Condition::Event),
+        ("after ", Condition::Event),
+        ("while ", Condition::State),
+        ("during ", Condition::State),
+        ("as long as ", Condition::State),
+        ("if ", Condition::Unwanted),
+        ("where ", Condition::Feature),
     ];
     let (word, kind) = starts.iter().find(|(word, _)| {
         text.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word))
@@ -212,16 +229,34 @@ fn conjugated(words: &[&str]) -> String {
 
 /// Modal forms, longest first, with whether they deny and whether they allow.
 const MODALS: &[(&str, bool, bool)] = &[
-    ("should not be able to", true, true), ("must not be able to", true, true),
-    ("should be able to", false, true), ("must be able to", false, true),
-    ("will be able to", false, true), ("needs to be able to", false, true),
-    ("need to be able to", false, true), ("is able to", false, true), ("are able to", false, true),
-    ("should never", true, false), ("must never", true, false), ("must not", true, false),
-    ("should not", true, false), ("shouldn't", true, false), ("will not", true, false),
-    ("mustn't", true, false), ("should", false, false), ("must", false, false),
-    ("will", false, false), ("needs to", false, false), ("need to", false, false),
-    ("has to", false, false), ("have to", false, false), ("ought to", false, false),
-    ("cannot", true, true), ("can not", true, true), ("can't", false, true), ("can", false, true),
+    ("should not be able to", true, true),
+    ("must not be able to", true, true),
+    ("should be able to", false, true),
+    ("must be able to", false, true),
+    ("will be able to", false, true),
+    ("needs to be able to", false, true),
+    ("need to be able to", false, true),
+    ("is able to", false, true),
+    ("are able to", false, true),
+    ("should never", true, false),
+    ("must never", true, false),
+    ("must not", true, false),
+    ("should not", true, false),
+    ("shouldn't", true, false),
+    ("will not", true, false),
+    ("mustn't", true, false),
+    ("should", false, false),
+    ("must", false, false),
+    ("will", false, false),
+    ("needs to", false, false),
+    ("need to", false, false),
+    ("has to", false, false),
+    ("have to", false, false),
+    ("ought to", false, false),
+    ("cannot", true, true),
+    ("can not", true, true),
+    ("can't", false, true),
+    ("can", false, true),
     ("may", false, true),
 ];
 
@@ -238,18 +273,60 @@ fn modal(lower: &str) -> Option<Modal> {
 }
 
 const LEAD_INS: &[&str] = &[
-    "we want to be able to ", "we would like to ", "we'd like to ", "we want to ", "we need to ",
-    "we should ", "we must ", "i want to ", "i'd like to ", "i need to ", "i would like to ",
-    "the goal is to ", "let's ", "lets ", "make sure that ", "make sure ", "ensure that ",
-    "please ", "it should be possible to ", "it must be possible to ", "there is a need to ",
-    "also ", "then ", "and ", "additionally, ", "finally, ", "optionally, ", "so ", "but ",
-    "the task is to ", "this feature should ", "this should ", "you should ", "to do: ", "todo: ",
+    "we want to be able to ",
+    "we would like to ",
+    "we'd like to ",
+    "we want to ",
+    "we need to ",
+    "we should ",
+    "we must ",
+    "i want to ",
+    "i'd like to ",
+    "i need to ",
+    "i would like to ",
+    "the goal is to ",
+    "let's ",
+    "lets ",
+    "make sure that ",
+    "make sure ",
+    "ensure that ",
+    "please ",
+    "it should be possible to ",
+    "it must be possible to ",
+    "there is a need to ",
+    "also ",
+    "then ",
+    "and ",
+    "additionally, ",
+    "finally, ",
+    "optionally, ",
+    "so ",
+    "but ",
+    "the task is to ",
+    "this feature should ",
+    "this should ",
+    "you should ",
+    "to do: ",
+    "todo: ",
 ];
 
 const WISHES: &[&str] = &[
-    "we want ", "we need ", "we would like ", "i want ", "i need ", "i'd like ", "there should be ",
-    "there must be ", "there needs to be ", "there has to be ", "there is no ", "there are no ",
-    "we are missing ", "we don't have ", "we do not have ", "missing ",
+    "we want ",
+    "we need ",
+    "we would like ",
+    "i want ",
+    "i need ",
+    "i'd like ",
+    "there should be ",
+    "there must be ",
+    "there needs to be ",
+    "there has to be ",
+    "there is no ",
+    "there are no ",
+    "we are missing ",
+    "we don't have ",
+    "we do not have ",
+    "missing ",
 ];
 
 fn clause(text: &str) -> Ears {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::BuiltinError;
+use super::history;
 use super::language::{self, Family, Role};
 use super::manifests::{self, Manifest};
 use super::models::{self, Model};
@@ -12,7 +13,6 @@ use super::routes::{self, Route};
 use super::stack::{self, Class};
 use super::symbols::{self, Symbol};
 use super::walk::{self, File};
-use super::history;
 
 /// What was found. `symbols`, `routes` and `models` stand in the order of `files`.
 #[derive(Debug)]
@@ -32,9 +32,9 @@ impl Survey {
     pub(super) fn of(root: &Path) -> Result<Self, BuiltinError> {
         let listing = walk::read(root)?;
         let files = listing.files;
-        let read_symbols = |file: &File| symbols::read(file.family, file.text());
+        let read_symbols = |file: &File| symbols::read(file.family, file.code());
         let read_routes = |file: &File| match file.role {
-            Role::Source => routes::read(file.family, &file.path, file.text()),
+            Role::Source => routes::read(file.family, &file.path, file.code()),
             Role::Test | Role::Docs | Role::Config | Role::Passive => Vec::new(),
         };
         let manifests: Vec<Manifest> = files.iter().filter_map(manifests::read).collect();

@@ -20,9 +20,28 @@ pub(super) struct Symbol {
 }
 
 const MODIFIERS: &[&str] = &[
-    "pub", "pub(crate)", "pub(super)", "export", "default", "async", "abstract", "public",
-    "private", "protected", "static", "final", "const", "unsafe", "declare", "sealed", "open",
-    "data", "override", "suspend", "internal", "synchronized",
+    "pub",
+    "pub(crate)",
+    "pub(super)",
+    "export",
+    "default",
+    "async",
+    "abstract",
+    "public",
+    "private",
+    "protected",
+    "static",
+    "final",
+    "const",
+    "unsafe",
+    "declare",
+    "sealed",
+    "open",
+    "data",
+    "override",
+    "suspend",
+    "internal",
+    "synchronized",
 ];
 
 /// The symbols of `text`, in order.

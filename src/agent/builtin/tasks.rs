@@ -73,7 +73,11 @@ fn shares<'a>(source: &Source<'a>) -> Vec<Share<'a>> {
         }
     }
     if shares.is_empty() {
-        shares.push(Share { core: all.iter().take(1).collect(), touched: vec![], requirements: vec![] });
+        shares.push(Share {
+            core: all.iter().take(1).collect(),
+            touched: vec![],
+            requirements: vec![],
+        });
     }
     let placed: BTreeSet<&str> = shares
         .iter()
@@ -82,18 +86,21 @@ fn shares<'a>(source: &Source<'a>) -> Vec<Share<'a>> {
         .collect();
     for component in all.iter().filter(|c| !placed.contains(c.name.as_str())) {
         let shares_one = |share: &Share<'_>| {
-            share.core.iter().any(|core| {
-                core.requirements.iter().any(|id| component.requirements.contains(id))
-            })
+            share
+                .core
+                .iter()
+                .any(|core| core.requirements.iter().any(|id| component.requirements.contains(id)))
         };
         let at = shares.iter().position(shares_one).unwrap_or(0);
         shares[at].touched.push(component);
     }
     let mut taken = BTreeSet::new();
     for share in &mut shares {
-        let own = source.requirements.requirements.iter().filter(|r| {
-            share.core.iter().any(|core| core.requirements.contains(&r.id))
-        });
+        let own = source
+            .requirements
+            .requirements
+            .iter()
+            .filter(|r| share.core.iter().any(|core| core.requirements.contains(&r.id)));
         share.requirements = own.filter(|r| taken.insert(r.id.clone())).collect();
     }
     let rest = source.requirements.requirements.iter().filter(|r| !taken.contains(&r.id));
@@ -129,7 +136,8 @@ fn implement(source: &Source<'_>, share: &Share<'_>, plan: &mut Plan) {
         }
         let place = path.map_or_else(String::new, |path| format!(" in {path}"));
         let texts: Vec<&str> = chunk.iter().map(|r| r.text.as_str()).collect();
-        step.description = format!("Write the {} {}{place}. {}", core.kind, core.name, texts.join(" "));
+        step.description =
+            format!("Write the {} {}{place}. {}", core.kind, core.name, texts.join(" "));
         plan.add(source.survey, step);
     }
 }
@@ -160,7 +168,8 @@ fn wire_in(source: &Source<'_>, share: &Share<'_>, plan: &mut Plan) {
         step.needs.clone_from(&component.depends_on);
         let verb = if has_file(source, component) { "Change" } else { "Create" };
         let place = path.unwrap_or(component.name.as_str());
-        step.description = format!("{verb} {place}. {}.", component.responsibility.trim_end_matches('.'));
+        step.description =
+            format!("{verb} {place}. {}.", component.responsibility.trim_end_matches('.'));
         plan.add(source.survey, step);
     }
 }
@@ -187,7 +196,7 @@ fn test(source: &Source<'_>, share: &Share<'_>, plan: &mut Plan) {
         (None, Some(path)) if is_prose => format!(" of {path}"),
         (None, _) => String::new(),
     };
-    step.files.extend(test);
+    step.files.extend(test.or_else(|| path.map(str::to_owned)));
     step.files.extend(root);
     let framework = source.explore.tests.framework.as_deref().unwrap_or("the project's test tool");
     step.description = if is_prose {
@@ -240,7 +249,8 @@ fn take_up(remarks: &[&str], plan: &mut Plan) {
         let mut step = Step::new(TaskKind::Implement, format!("Take up the remark: {short}"));
         step.hours = 2.0;
         step.after_all = true;
-        step.description = format!("A review of the earlier plan said this, and it is to be met: {remark}");
+        step.description =
+            format!("A review of the earlier plan said this, and it is to be met: {remark}");
         step.criteria = vec![format!("The reviewer confirms that this is met: {short}")];
         plan.add_without_files(step);
     }

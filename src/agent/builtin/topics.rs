@@ -55,7 +55,8 @@ pub(super) fn of(text: &str) -> Option<&'static Topic> {
 
 fn place(lower: &str, key: &str) -> Option<usize> {
     let Some(start) = key.strip_suffix('*') else { return find_word(lower, key) };
-    lower.match_indices(start).map(|(at, _)| at).find(|at| {
-        !lower[..*at].chars().next_back().is_some_and(char::is_alphanumeric)
-    })
+    lower
+        .match_indices(start)
+        .map(|(at, _)| at)
+        .find(|at| !lower[..*at].chars().next_back().is_some_and(char::is_alphanumeric))
 }

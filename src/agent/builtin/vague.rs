@@ -5,6 +5,8 @@ use super::item::find_word;
 
 /// Whole predicates, with what stands in for them until a person gives a figure.
 const PREDICATES: &[(&str, &str)] = &[
+    ("and easy to use", "and be usable in at most 3 steps"),
+    ("and user-friendly", "and be usable in at most 3 steps"),
     ("be as fast as possible", "answer within 500 ms in 95 of 100 requests"),
     ("be very fast", "answer within 500 ms in 95 of 100 requests"),
     ("be faster", "answer within 500 ms in 95 of 100 requests"),
@@ -25,18 +27,96 @@ const PREDICATES: &[(&str, &str)] = &[
 ];
 
 const WORDS: &[&str] = &[
-    "fast", "faster", "quick", "quickly", "easy", "easily", "easier", "simple", "simply",
-    "user-friendly", "intuitive", "intuitively", "appropriate", "appropriately", "adequate",
-    "adequately", "efficient", "efficiently", "robust", "robustly", "flexible", "flexibly",
-    "seamless", "seamlessly", "reasonable", "reasonably", "sufficient", "sufficiently", "optimal",
-    "timely", "modern", "scalable", "reliable", "reliably", "properly", "nice", "nicely", "good",
-    "better", "best", "smooth", "smoothly", "gracefully", "graceful", "suitable", "suitably",
-    "user friendly", "various", "several", "some", "many", "normally", "usually", "generally",
-    "etc", "and so on", "as needed", "if possible", "as possible", "where possible", "if needed",
-    "performant", "responsive", "correctly", "relevant", "slow", "slowly", "secure", "securely",
-    "very", "really", "just", "clean", "cleanly", "elegant", "minimal", "significant",
-    "significantly", "high-quality", "state-of-the-art", "as appropriate", "rapid", "rapidly",
-    "convenient", "conveniently", "approximately", "roughly", "often", "frequently", "soon",
+    "fast",
+    "faster",
+    "quick",
+    "quickly",
+    "easy",
+    "easily",
+    "easier",
+    "simple",
+    "simply",
+    "user-friendly",
+    "intuitive",
+    "intuitively",
+    "appropriate",
+    "appropriately",
+    "adequate",
+    "adequately",
+    "efficient",
+    "efficiently",
+    "robust",
+    "robustly",
+    "flexible",
+    "flexibly",
+    "seamless",
+    "seamlessly",
+    "reasonable",
+    "reasonably",
+    "sufficient",
+    "sufficiently",
+    "optimal",
+    "timely",
+    "modern",
+    "scalable",
+    "reliable",
+    "reliably",
+    "properly",
+    "nice",
+    "nicely",
+    "good",
+    "better",
+    "best",
+    "smooth",
+    "smoothly",
+    "gracefully",
+    "graceful",
+    "suitable",
+    "suitably",
+    "user friendly",
+    "various",
+    "several",
+    "some",
+    "many",
+    "normally",
+    "usually",
+    "generally",
+    "etc",
+    "and so on",
+    "as needed",
+    "if possible",
+    "as possible",
+    "where possible",
+    "if needed",
+    "performant",
+    "responsive",
+    "correctly",
+    "relevant",
+    "slow",
+    "slowly",
+    "secure",
+    "securely",
+    "very",
+    "really",
+    "just",
+    "clean",
+    "cleanly",
+    "elegant",
+    "minimal",
+    "significant",
+    "significantly",
+    "high-quality",
+    "state-of-the-art",
+    "as appropriate",
+    "rapid",
+    "rapidly",
+    "convenient",
+    "conveniently",
+    "approximately",
+    "roughly",
+    "often",
+    "frequently",
+    "soon",
 ];
 
 /// `text` without vague words, and the words that were found.
@@ -64,21 +144,31 @@ pub(super) fn clean(text: &str) -> (String, Vec<String>) {
 fn mend(text: &str) -> String {
     let mut out = text.split_whitespace().collect::<Vec<_>>().join(" ");
     for (from, to) in [
-        (" ,", ","), (",,", ","), (" .", "."), ("( )", ""), ("()", ""), (" and and ", " and "),
-        (", and,", ","), (" in a way", ""), (" be and ", " be "), ("--", "-"),
+        (" ,", ","),
+        (",,", ","),
+        (" .", "."),
+        ("( )", ""),
+        ("()", ""),
+        (" and and ", " and "),
+        (", and,", ","),
+        (" in a way", ""),
+        (" be and ", " be "),
+        ("--", "-"),
     ] {
         out = out.replace(from, to);
     }
     loop {
         let trimmed = out.trim_end_matches([',', ' ', ';', '-', '(']);
-        let cut = [" and", " or", " be", " with", " in a", " a", " the", " to", " but", " of", " is",
-            " are", " as"]
-            .iter()
-            .find_map(|tail| {
-                let end = trimmed.len().checked_sub(tail.len())?;
-                let is_tail = trimmed.get(end..)?.eq_ignore_ascii_case(tail);
-                is_tail.then_some(end)
-            });
+        let cut = [
+            " and", " or", " be", " with", " in a", " a", " the", " to", " but", " of", " is",
+            " are", " as",
+        ]
+        .iter()
+        .find_map(|tail| {
+            let end = trimmed.len().checked_sub(tail.len())?;
+            let is_tail = trimmed.get(end..)?.eq_ignore_ascii_case(tail);
+            is_tail.then_some(end)
+        });
         let Some(end) = cut else { break trimmed.to_owned() };
         out.truncate(end);
     }

@@ -34,6 +34,14 @@ impl File {
         self.text.as_deref().unwrap_or_default()
     }
 
+    /// The content without the unit tests that a Rust file ends with.
+    pub(super) fn code(&self) -> &str {
+        let text = self.text();
+        let is_rust_source = self.family == Family::Rust && self.role == Role::Source;
+        let tests = text.find("\n#[cfg(test)]\nmod ").filter(|_| is_rust_source);
+        &text[..tests.unwrap_or(text.len())]
+    }
+
     pub(super) fn is_source(&self) -> bool {
         self.role == Role::Source
     }
@@ -49,8 +57,7 @@ pub(super) struct Listing {
 
 /// Lists and reads the files below `root`.
 pub(super) fn read(root: &Path) -> Result<Listing, BuiltinError> {
-    fs::read_dir(root)
-        .map_err(|source| BuiltinError::Workdir { path: root.to_owned(), source })?;
+    fs::read_dir(root).map_err(|source| BuiltinError::Workdir { path: root.to_owned(), source })?;
     let mut files = Vec::new();
     let mut bounds_hit = Vec::new();
     for entry in walker(root).flatten() {

@@ -49,7 +49,8 @@ impl Engine {
                 acted |= self.react_to(&event).await?;
             }
             // Where nothing was to be done, the cursor need not be durable at every event.
-            if acted || last.0 >= after.0 + PAGE as u64 || last == *self.log().watch_head().borrow() {
+            if acted || last.0 >= after.0 + PAGE as u64 || last == *self.log().watch_head().borrow()
+            {
                 self.inner.side.set_cursor(CURSOR, last).await?;
             }
         }
@@ -59,7 +60,9 @@ impl Engine {
         let follow_ups = match &event.event {
             DomainEvent::Spec(spec_event) => {
                 let follow = rules::after_spec(spec_event);
-                if follow.is_empty() { return Ok(false) }
+                if follow.is_empty() {
+                    return Ok(false);
+                }
                 let spec = self.spec(event.aggregate_id.into()).await?;
                 rules::on_spec(follow, &spec)
             }

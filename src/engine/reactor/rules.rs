@@ -111,8 +111,9 @@ pub(super) fn on_task_outcome(
     let Some(outcome) = outcome else { return follow_ups };
     let waits = |mate: &&Arc<Task>| mate.work().is_some_and(|work| work.depends_on.contains(&id));
     let waiting = mates.iter().filter(waits).filter_map(|mate| mate.id());
-    follow_ups.extend(waiting.map(|mate| {
-        FollowUp::Task(mate, task::Command::NoteDependency { task: id, outcome })
-    }));
+    follow_ups.extend(
+        waiting
+            .map(|mate| FollowUp::Task(mate, task::Command::NoteDependency { task: id, outcome })),
+    );
     follow_ups
 }

@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use specline_aggregates::output::{Component, Design, PlannedTask, Requirement, Requirements, Tasks};
+use specline_aggregates::output::{
+    Component, Design, PlannedTask, Requirement, Requirements, Tasks,
+};
 
 /// `requirements.md`.
 pub(super) fn requirements(title: &str, output: &Requirements) -> String {

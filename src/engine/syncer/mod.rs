@@ -14,7 +14,7 @@ use specline_aggregates::output::ExportedFile;
 use specline_aggregates::spec::command::{CompleteSync, PlanSync, ReportSyncFailed};
 use specline_aggregates::spec::{Command, Rejection, Spec, Status};
 use specline_aggregates::{Digest, Phase, SpecId, Timestamp};
-use specline_projections::DueWork;
+use specline_projections::due_work::DueWork;
 
 use self::document::Documents;
 use super::lookup::by_duty;
@@ -129,11 +129,7 @@ impl Engine {
         Ok(())
     }
 
-    async fn report_sync_failed(
-        &self,
-        id: SpecId,
-        error: &EngineError,
-    ) -> Result<(), EngineError> {
+    async fn report_sync_failed(&self, id: SpecId, error: &EngineError) -> Result<(), EngineError> {
         let spec = self.spec(id).await?;
         let command = Command::ReportSyncFailed(ReportSyncFailed {
             message: error.to_string(),
@@ -141,9 +137,9 @@ impl Engine {
         });
         let origin = by_duty("syncer", &spec);
         match self.commands().spec(id, &command, Order::from(&origin)).await {
-            Err(CommandError::Rejected(Rejection::Ended { .. } | Rejection::PhaseNotOpen { .. })) => {
-                Ok(())
-            }
+            Err(CommandError::Rejected(
+                Rejection::Ended { .. } | Rejection::PhaseNotOpen { .. },
+            )) => Ok(()),
             other => Ok(other.map(drop)?),
         }
     }

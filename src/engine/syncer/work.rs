@@ -36,8 +36,7 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let origin = by_duty("syncer", spec);
         let keyed = key(spec, ticket.uuid(), &request.digest());
-        let open =
-            ticket::Command::Open { ticket: *ticket, request: Box::new(request.clone()) };
+        let open = ticket::Command::Open { ticket: *ticket, request: Box::new(request.clone()) };
         self.commands().ticket(*ticket, &open, Order::from(&origin).keyed(Some(&keyed))).await?;
         Ok(())
     }
@@ -53,8 +52,7 @@ impl Engine {
         let origin = by_duty("syncer", spec);
         let keyed = key(spec, id.uuid(), &work.digest());
         let ticket = work.ticket;
-        let queue =
-            task::Command::Queue { task: id, work: Box::new(work), held_by_spec: true };
+        let queue = task::Command::Queue { task: id, work: Box::new(work), held_by_spec: true };
         self.commands().task(id, &queue, Order::from(&origin).keyed(Some(&keyed))).await?;
         if let Some(ticket) = ticket {
             let link = ticket::Command::LinkTask { task: id };
@@ -84,8 +82,7 @@ impl Engine {
         if loaded.head.is_none() || loaded.state.status().is_ended() {
             return Ok(());
         }
-        let cancel =
-            task::Command::Cancel { by: "engine".to_owned(), reason: reason.to_owned() };
+        let cancel = task::Command::Cancel { by: "engine".to_owned(), reason: reason.to_owned() };
         let origin = by_duty("syncer", spec);
         self.commands().task(task, &cancel, Order::from(&origin)).await?;
         Ok(())

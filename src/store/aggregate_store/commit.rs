@@ -57,10 +57,10 @@ impl<A: EventSourced> AggregateStore<A> {
             return Ok(Committed { state, appended });
         }
         next.head = (appended.head.version > 0).then_some(appended.head);
-        self.remember(&next);
         if next.version() / SNAPSHOT_EVERY > before / SNAPSHOT_EVERY {
-            self.save_snapshot(&next).await;
+            self.save_snapshot(&mut next).await;
         }
+        self.remember(&next);
         Ok(Committed { state: next.state, appended })
     }
 
@@ -86,8 +86,8 @@ impl<A: EventSourced> AggregateStore<A> {
         Ok(loaded)
     }
 
-    /// Best effort: without it the next load only reads more.
-    async fn save_snapshot(&self, loaded: &Loaded<A>) {
+    /// Best effort: without it the next load only reads more. It also tells the state's true size.
+    pub(super) async fn save_snapshot(&self, loaded: &mut Loaded<A>) {
         let Some(head) = loaded.head else { return };
         let stream = Self::stream(loaded.id);
         let state = match to_json(&stream, &*loaded.state) {
@@ -97,9 +97,10 @@ impl<A: EventSourced> AggregateStore<A> {
                 return;
             }
         };
+        loaded.bytes = state.len();
         let snapshot = Snapshot { head, format: A::SNAPSHOT_VERSION, state };
         if let Err(error) = self.log.save_snapshot(&stream, snapshot).await {
-            tracing::warn!(%stream, cause = %error, "a snapshot was not saved");
+            tracing::debug!(%stream, cause = %error, "a snapshot was not saved");
         }
     }
 }

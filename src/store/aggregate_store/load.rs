@@ -6,7 +6,7 @@ use std::sync::Arc;
 use specline_aggregates::EventSourced;
 use uuid::Uuid;
 
-use super::{AggregateStore, Loaded, Place, StoreError};
+use super::{AggregateStore, Loaded, Place, SNAPSHOT_EVERY, StoreError};
 use crate::store::{Recorded, Snapshot, StreamHead, StreamId};
 
 /// Events read at a time: enough to make the query's cost small, few enough that decoding them
@@ -20,7 +20,10 @@ impl<A: EventSourced> AggregateStore<A> {
         if let Some(loaded) = self.cached().get(&id) {
             return Ok(loaded.clone());
         }
-        let loaded = self.load_at(id, u64::MAX).await?;
+        let (mut loaded, replayed) = self.build(id, u64::MAX).await?;
+        if replayed >= 2 * SNAPSHOT_EVERY {
+            self.save_snapshot(&mut loaded).await;
+        }
         self.remember(&loaded);
         Ok(loaded)
     }
@@ -28,9 +31,15 @@ impl<A: EventSourced> AggregateStore<A> {
     /// The state as it was after the event of `sequence`; the current one when the stream is
     /// shorter. Never from the cache.
     pub async fn load_at(&self, id: Uuid, sequence: u64) -> Result<Loaded<A>, StoreError> {
+        Ok(self.build(id, sequence).await?.0)
+    }
+
+    /// The state after `sequence`, and how many events were read for it.
+    async fn build(&self, id: Uuid, sequence: u64) -> Result<(Loaded<A>, u64), StoreError> {
         let stream = Self::stream(id);
         let mut building = self.start_from_snapshot(&stream, sequence).await?;
-        let mut next = building.version();
+        let start = building.version();
+        let mut next = start;
         while next < sequence {
             let left = usize::try_from(sequence - next).unwrap_or(PAGE).min(PAGE);
             let events = self.log.read_stream(&stream, next, left).await?;
@@ -40,7 +49,7 @@ impl<A: EventSourced> AggregateStore<A> {
                 break;
             }
         }
-        Ok(building.finish(id))
+        Ok((building.finish(id), next - start))
     }
 
     /// What the snapshot says, if it is one that this program reads, is not past `sequence`, and

@@ -28,7 +28,7 @@ pub const SNAPSHOT_EVERY: u64 = 256;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CacheLimits {
     pub max_entries: usize,
-    /// Measured by the bytes of the events that led to each state, which is what it is made of.
+    /// A state counts as its JSON when it was last saved as a snapshot, and the events since.
     pub max_bytes: usize,
 }
 
@@ -46,7 +46,7 @@ pub struct Loaded<A> {
     pub state: Arc<A>,
     /// None: the stream has no events, and the state is the default one.
     pub head: Option<StreamHead>,
-    /// Bytes of the payloads behind the state, as far as they are known.
+    /// What the state counts as in the cache.
     bytes: usize,
 }
 

@@ -3,6 +3,7 @@
 //! Everything is checked before the first row is written, so an append that is refused leaves
 //! nothing behind and costs its neighbours nothing.
 
+use specline_aggregates::Digest;
 use tokio::sync::oneshot;
 
 use super::writer::{Batch, Job};
@@ -16,6 +17,9 @@ type Answer = Result<Appended, LogError>;
 
 pub(super) struct AppendJob {
     append: Append,
+    /// The chain's hash of each event, should the stream be where the append expects it. Made by
+    /// the caller's thread: the one writer has enough to do.
+    hashes: Vec<Digest>,
     result: Option<Answer>,
     reply: oneshot::Sender<Answer>,
 }
@@ -23,7 +27,8 @@ pub(super) struct AppendJob {
 impl AppendJob {
     pub(super) fn new(append: Append) -> (Self, oneshot::Receiver<Answer>) {
         let (reply, answer) = oneshot::channel();
-        (Self { append, result: None, reply }, answer)
+        let hashes = hashes(&append);
+        (Self { append, hashes, result: None, reply }, answer)
     }
 }
 
@@ -33,7 +38,7 @@ impl Job for AppendJob {
     }
 
     fn run(&mut self, batch: &mut Batch<'_>) -> rusqlite::Result<()> {
-        self.result = Some(append(&self.append, batch)?);
+        self.result = Some(append(self, batch)?);
         Ok(())
     }
 
@@ -45,7 +50,27 @@ impl Job for AppendJob {
     }
 }
 
-fn append(append: &Append, batch: &mut Batch<'_>) -> rusqlite::Result<Answer> {
+fn hashes(append: &Append) -> Vec<Digest> {
+    let (mut version, mut previous) = match append.expected {
+        Expected::NoStream => (0, GENESIS),
+        Expected::Exact(head) => (head.version, head.hash),
+    };
+    let chained = append.events.iter().map(|event| {
+        let content = Content {
+            event_type: &event.event_type,
+            event_version: &event.event_version,
+            payload: &event.payload,
+            metadata: &event.metadata,
+        };
+        version += 1;
+        previous = chain_hash(&previous, &append.stream, version, content);
+        previous
+    });
+    chained.collect()
+}
+
+fn append(job: &AppendJob, batch: &mut Batch<'_>) -> rusqlite::Result<Answer> {
+    let append = &job.append;
     let stream = &append.stream;
     if let Some(key) = &append.key
         && let Some(first) = keys::find(batch.connection, &stream.aggregate_id, &key.key)?
@@ -63,18 +88,19 @@ fn append(append: &Append, batch: &mut Batch<'_>) -> rusqlite::Result<Answer> {
         let actual = current.map_or(0, |head| head.version);
         return Ok(Err(LogError::Conflict { stream: stream.clone(), actual }));
     }
-    write(append, current, batch).map(Ok)
+    write(job, current, batch).map(Ok)
 }
 
 fn write(
-    append: &Append,
+    AppendJob { append, hashes, .. }: &AppendJob,
     current: Option<StreamHead>,
     batch: &mut Batch<'_>,
 ) -> rusqlite::Result<Appended> {
     let mut head = current.unwrap_or(StreamHead { version: 0, hash: GENESIS });
     let id = rows::text(&append.stream.aggregate_id);
-    for event in &append.events {
-        head = insert(event, (&append.stream, &id), head, batch)?;
+    for (event, hash) in append.events.iter().zip(hashes) {
+        head = StreamHead { version: head.version + 1, hash: *hash };
+        insert(event, (&append.stream, &id), head, batch)?;
     }
     if !append.events.is_empty() {
         batch.set_head(&append.stream, head);
@@ -96,21 +122,13 @@ fn write(
     Ok(appended)
 }
 
-/// Writes one event behind `previous`, at the log's next position.
+/// Writes one event, which becomes its stream's `head`, at the log's next position.
 fn insert(
     event: &NewEvent,
     (stream, id): (&StreamId, &str),
-    previous: StreamHead,
+    head: StreamHead,
     batch: &mut Batch<'_>,
-) -> rusqlite::Result<StreamHead> {
-    let content = Content {
-        event_type: &event.event_type,
-        event_version: &event.event_version,
-        payload: &event.payload,
-        metadata: &event.metadata,
-    };
-    let version = previous.version + 1;
-    let hash = chain_hash(&previous.hash, stream, version, content);
+) -> rusqlite::Result<()> {
     let position = batch.end.position + 1;
     let mut statement = batch.connection.prepare_cached(
         "INSERT INTO events (position, aggregate_type, aggregate_id, sequence, event_type,
@@ -121,15 +139,15 @@ fn insert(
         rows::stored(position),
         &stream.aggregate_type,
         id,
-        rows::stored(version),
-        content.event_type,
-        content.event_version,
-        content.payload,
-        content.metadata,
+        rows::stored(head.version),
+        &event.event_type,
+        &event.event_version,
+        &event.payload,
+        &event.metadata,
         batch.now.micros(),
-        hash.as_bytes(),
+        head.hash.as_bytes(),
     ))?;
     batch.end.position = position;
     batch.end.recorded_at = batch.now;
-    Ok(StreamHead { version, hash })
+    Ok(())
 }

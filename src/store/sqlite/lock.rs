@@ -34,9 +34,10 @@ impl WriteLock {
     }
 }
 
-/// `<file>.lock`
+/// `<file>.lock`, beside the file itself, so that two names of one log meet in one lock.
 fn lock_path(log: &Path) -> PathBuf {
-    let mut name = log.as_os_str().to_owned();
+    let real = log.canonicalize();
+    let mut name = real.as_deref().unwrap_or(log).as_os_str().to_owned();
     name.push(".lock");
     name.into()
 }

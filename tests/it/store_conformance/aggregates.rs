@@ -20,6 +20,7 @@ on_every_backend!(
     an_illegal_event_writes_nothing,
     snapshot_and_tail_equal_a_full_replay,
     a_snapshot_that_does_not_fit_is_ignored,
+    a_long_replay_leaves_a_snapshot,
     an_earlier_state_can_be_loaded,
     newer_and_malformed_events_are_told_apart,
     the_cache_may_be_as_small_as_it_likes,
@@ -88,6 +89,25 @@ async fn another_writers_events_are_met<B: Backend>() {
     let error = store.commit(lagging, Commit::new(vec![added(4)])).await.unwrap_err();
     assert!(error.is_conflict(), "{error}");
     assert_eq!(add(&store, id, &[4]).await.total, 7);
+    let lagging = other.load(id).await.unwrap();
+    let only_key = Commit { key: Some(key("k", "r")), ..Commit::new(Vec::new()) };
+    assert!(other.commit(lagging, only_key).await.unwrap_err().is_conflict());
+    assert_eq!(other.load(id).await.unwrap().state.total, 7, "the conflict dropped what it had");
+}
+
+async fn a_long_replay_leaves_a_snapshot<B: Backend>() {
+    let backend = B::new();
+    let log: Arc<dyn EventLog> = backend.store();
+    let id = Uuid::now_v7();
+    let mut request = append(&stream(id), None, &[]);
+    let one = super::backend::event(&r#"{"Added":{"by":1}}"#);
+    request.events = vec![one; 2_500];
+    let head = log.append(request).await.unwrap().head;
+    let loaded = AggregateStore::<Counter>::new(Arc::clone(&log)).load(id).await.unwrap();
+    assert_eq!((loaded.state.total, loaded.head), (2_500, Some(head)));
+    assert_eq!(log.load_snapshot(&stream(id)).await.unwrap().unwrap().head, head);
+    let again = AggregateStore::<Counter>::new(log).load(id).await.unwrap();
+    assert_eq!((again.state, again.head), (loaded.state, loaded.head));
 }
 
 async fn a_repeat_answers_with_the_state_that_is<B: Backend>() {

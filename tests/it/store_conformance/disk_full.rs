@@ -68,6 +68,30 @@ async fn a_full_log_says_so_and_goes_on_when_there_is_space() {
     nothing_else_is_there(&log, acknowledged + 1).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_does_not_fit_fails_alone() {
+    let backend = Sqlite::new();
+    let log = backend.store();
+    log.limit_size(Some(1024 * 1024)).await.unwrap();
+    for _ in 0..10 {
+        let callers: Vec<_> = (0..20)
+            .map(|caller| {
+                let large = caller % 10 == 5;
+                let payload = "x".repeat(if large { 2 * 1024 * 1024 } else { 100 });
+                let request =
+                    Append { events: vec![event(&payload)], ..append(&stream(), None, &[]) };
+                let log = Arc::clone(&log);
+                tokio::spawn(async move { (large, log.append(request).await.is_err()) })
+            })
+            .collect();
+        for caller in callers {
+            let (large, failed) = caller.await.unwrap();
+            assert_eq!(failed, large);
+        }
+    }
+    nothing_else_is_there(&log, 180).await;
+}
+
 /// A small file system of its own, where the machine lets the test mount one.
 struct SmallDisk(tempfile::TempDir);
 

@@ -31,6 +31,10 @@ async fn a_second_writer_is_told_that_the_log_is_busy() {
     let error = SqliteLog::open(&backend.path(), Clock::system()).unwrap_err();
     assert!(matches!(error, OpenError::Busy { .. }), "{error}");
     assert!(error.to_string().contains("in use by another engine"), "{error}");
+    let alias = backend.path().with_file_name("alias.db");
+    std::os::unix::fs::symlink(backend.path(), &alias).unwrap();
+    let error = SqliteLog::open(&alias, Clock::system()).unwrap_err();
+    assert!(matches!(error, OpenError::Busy { .. }), "{error}");
     drop(log);
     SqliteLog::open(&backend.path(), Clock::system()).unwrap();
 }

@@ -38,7 +38,11 @@ async fn what_was_acknowledged_outlives_sigkill() {
     for round in 0..rounds {
         let wanted = 1 + random.below(150);
         acknowledged.extend(run_and_kill(&path, wanted));
+        let reader = SqliteLog::open_read_only(&path).unwrap();
+        let seen = read_all(&reader).await;
+        drop(reader);
         let log = SqliteLog::open(&path, Clock::system()).unwrap();
+        assert_eq!(seen, read_all(&log).await, "a reader finds what the killed engine left");
         check(&log, &acknowledged, round).await;
     }
 }

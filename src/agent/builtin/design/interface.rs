@@ -20,10 +20,12 @@ pub(super) fn models(source: &Source<'_>, components: &[Component]) -> Vec<DataM
         let fields = fields.iter().map(|field| as_field(field)).collect();
         models.push(DataModel { name: name.into(), fields, path });
     }
-    let asked: BTreeSet<String> = tokens::stems(&feature::text(source.request)).into_iter().collect();
+    let text = tokens::words(&feature::text(source.request));
+    let asked: BTreeSet<&str> = text.iter().map(|word| word.trim_end_matches('s')).collect();
     for model in &source.explore.existing_models {
-        let stems = tokens::stems(&model.name);
-        let is_named = !stems.is_empty() && stems.iter().all(|stem| asked.contains(stem));
+        let words = tokens::words(&model.name);
+        let is_asked = |word: &String| asked.contains(word.trim_end_matches('s'));
+        let is_named = !words.is_empty() && words.iter().all(is_asked);
         let is_new = models.iter().all(|known: &DataModel| known.name != model.name);
         if is_named && is_new && !model.fields.is_empty() && models.len() < MAX_MODELS {
             models.push(DataModel {

@@ -93,7 +93,8 @@ impl Asked {
             Reading::Asked(ears) => {
                 if !draft::shorten(&item.text, 600).eq(&item.text) {
                     let start = draft::shorten(&item.text, 60);
-                    self.questions.push(format!("A long sentence was cut: \"{start} …\". Is it one wish?"));
+                    self.questions
+                        .push(format!("A long sentence was cut: \"{start} …\". Is it one wish?"));
                 }
                 if ears.response.contains('«') {
                     let start = draft::shorten(&item.text, 60);
@@ -124,12 +125,7 @@ impl Asked {
             }
         }
         if !ears.is_sound() {
-            let what = draft::shorten(&item.text, 120);
-            ears = Ears { response: format!("provide {}", draft::uncapital(&what)), ..ears };
-            ears.tidy();
-        }
-        if !ears.is_sound() {
-            ears.response = "provide what the request names".into();
+            ears = self.plainest(&item.text);
         }
         let criteria = criteria::of(&ears, &item.criteria, item.scenario.as_ref());
         let category = judge::category(&ears.text());
@@ -141,6 +137,17 @@ impl Asked {
             ears,
             is_unsaid: false,
         });
+    }
+
+    /// For a text that is no sentence: the text itself, quoted, so that no word of it is read.
+    fn plainest(&self, text: &str) -> Ears {
+        let quoted = draft::shorten(&text.replace(['«', '»', '"', '`', '“', '”'], ""), 120);
+        let ears = Ears::plain("", format!("provide what the request states as «{quoted}»"));
+        if ears.is_sound() && quoted.chars().any(char::is_alphanumeric) {
+            return ears;
+        }
+        let number = self.drafts.len() + 1;
+        Ears::plain("", format!("provide item {number} of the request"))
     }
 }
 
@@ -158,8 +165,23 @@ fn question(text: &str) -> String {
 fn asks(item: &Item) -> bool {
     let lower = item.text.to_lowercase();
     let first = lower.split([' ', ',']).next().unwrap_or_default();
-    let marks = ["shall", "must", "should", "need", "needs", "want", "would like", "please", "can",
-        "cannot", "can't", "has to", "have to", "let's", "will"];
+    let marks = [
+        "shall",
+        "must",
+        "should",
+        "need",
+        "needs",
+        "want",
+        "would like",
+        "please",
+        "can",
+        "cannot",
+        "can't",
+        "has to",
+        "have to",
+        "let's",
+        "will",
+    ];
     grammar::is_base_verb(first)
         || lower.starts_with("as a")
         || lower.ends_with('?')

@@ -4,6 +4,7 @@ use specline_aggregates::output::{Category, Priority};
 
 use super::super::draft::capital;
 use super::super::ears::Ears;
+use super::super::grammar;
 use super::super::item::find_word;
 use super::Draft;
 
@@ -24,14 +25,22 @@ pub(super) fn title(label: Option<&str>, ears: &Ears) -> String {
         return capital(label);
     }
     let said = match ears.response.strip_prefix("NOT ") {
-        Some(rest) => format!("{} does not {rest}", ears.subject),
+        Some(rest) if ears.subject == "the system" => format!("Do not {rest}"),
         None if ears.subject == "the system" => ears.response.clone(),
-        None => format!("{}: {}", ears.subject.trim_start_matches("the "), ears.response),
+        Some(_) | None => {
+            let fact = grammar::as_fact(&ears.subject, &ears.response);
+            format!("{} {fact}", ears.subject.trim_start_matches("the "))
+        }
     };
+    let is_short = said.split_whitespace().count() < 3 && !ears.condition().is_empty();
+    let said = if is_short { format!("{said} when {}", ears.condition()) } else { said };
     let clean: String = said.replace(['«', '»', '"', '(', ')'], "");
     let mut words: Vec<&str> = clean.split_whitespace().take(8).collect();
     while words.len() > 3 && words.last().is_some_and(|word| is_weak(word)) {
         words.pop();
+    }
+    if let Some(last) = words.last_mut() {
+        *last = last.trim_end_matches([',', ';', ':']);
     }
     for filler in ["in", "the", "system"] {
         if words.len() < 3 {
@@ -39,30 +48,111 @@ pub(super) fn title(label: Option<&str>, ears: &Ears) -> String {
         }
     }
     if words.last() == Some(&"in") || words.last() == Some(&"the") {
-        words.extend(if words.last() == Some(&"in") { vec!["the", "system"] } else { vec!["system"] });
+        words.extend(if words.last() == Some(&"in") {
+            vec!["the", "system"]
+        } else {
+            vec!["system"]
+        });
     }
     capital(words.join(" ").trim_end_matches([',', '.', ':', ';']))
 }
 
 fn is_weak(word: &str) -> bool {
-    WEAK_ENDS.contains(&word.to_lowercase().as_str())
+    let is_number = word.bytes().all(|b| b.is_ascii_digit());
+    is_number || WEAK_ENDS.contains(&word.to_lowercase().as_str())
 }
 
 /// The category, by the words of the text.
 pub(super) fn category(text: &str) -> Category {
     let lower = text.to_lowercase();
     let table: [(Category, &[&str]); 5] = [
-        (Category::Security, &["password", "token", "secret", "encrypt*", "unauthor*", "authori*",
-            "authenticat*", "permission*", "credential*", "csrf", "xss", "401", "403", "role",
-            "sanitiz*", "api key", "sign in", "log in", "tls", "security"]),
-        (Category::Performance, &["ms", "millisecond*", "latency", "throughput", "memory",
-            "requests per second", "concurrent", "cache*", "p95", "p99", "performance"]),
-        (Category::Reliability, &["retr*", "crash*", "recover*", "timeout*", "fail*", "unavailable",
-            "backup*", "restart*", "consistent", "lose", "lost", "cannot be reached"]),
-        (Category::Usability, &["accessib*", "keyboard", "screen reader", "tooltip*", "dark mode",
-            "theme", "help text", "layout", "translate*", "contrast"]),
-        (Category::Constraint, &["compatib*", "at most", "maximum", "configur*", "license*",
-            "deprecated", "must run on", "support python", "in place of"]),
+        (
+            Category::Security,
+            &[
+                "password",
+                "token",
+                "secret",
+                "encrypt*",
+                "unauthor*",
+                "authori*",
+                "authenticat*",
+                "permission*",
+                "credential*",
+                "csrf",
+                "xss",
+                "401",
+                "403",
+                "role",
+                "sanitiz*",
+                "api key",
+                "sign in",
+                "log in",
+                "tls",
+                "security",
+            ],
+        ),
+        (
+            Category::Performance,
+            &[
+                "ms",
+                "millisecond*",
+                "latency",
+                "throughput",
+                "memory",
+                "requests per second",
+                "concurrent",
+                "cache*",
+                "p95",
+                "p99",
+                "performance",
+            ],
+        ),
+        (
+            Category::Reliability,
+            &[
+                "retr*",
+                "crash*",
+                "recover*",
+                "timeout*",
+                "fail*",
+                "unavailable",
+                "backup*",
+                "restart*",
+                "consistent",
+                "lose",
+                "lost",
+                "cannot be reached",
+            ],
+        ),
+        (
+            Category::Usability,
+            &[
+                "accessib*",
+                "keyboard",
+                "screen reader",
+                "tooltip*",
+                "dark mode",
+                "theme",
+                "help text",
+                "layout",
+                "translate*",
+                "contrast",
+            ],
+        ),
+        (
+            Category::Constraint,
+            &[
+                "compatib*",
+                "at most",
+                "maximum",
+                "configur*",
+                "license*",
+                "deprecated",
+                "must run on",
+                "support python",
+                "in place of",
+            ],
+        ),
     ];
     let found = table.iter().find(|(_, words)| words.iter().any(|word| has(&lower, word)));
     found.map_or(Category::Functional, |(category, _)| *category)
@@ -71,9 +161,9 @@ pub(super) fn category(text: &str) -> Category {
 fn has(lower: &str, word: &str) -> bool {
     match word.strip_suffix('*') {
         None => find_word(lower, word).is_some(),
-        Some(start) => lower.match_indices(start).any(|(at, _)| {
-            !lower[..at].chars().next_back().is_some_and(char::is_alphanumeric)
-        }),
+        Some(start) => lower
+            .match_indices(start)
+            .any(|(at, _)| !lower[..at].chars().next_back().is_some_and(char::is_alphanumeric)),
     }
 }
 

@@ -21,12 +21,14 @@ pub(super) fn add(request: &Request<'_>, drafts: &mut Vec<Draft>) {
     let has_unwanted = drafts.iter().any(|draft| draft.ears.unwanted.is_some());
     let topic = feature::topic(request);
     let is_fault = first.ears.unwanted.is_some() || first.ears.response.starts_with("NOT ");
-    let is_fault = is_fault || (drafts.len() <= N_SHORT && sentence::has_fault(&feature::text(request)));
+    let is_fault =
+        is_fault || (drafts.len() <= N_SHORT && sentence::has_fault(&feature::text(request)));
     let proposals: Vec<Draft> = match topic {
         _ if is_fault => around_fault(&first),
         Some(topic) => topic.extras.iter().filter_map(from_extra).collect(),
         None => around_wish(&first),
     };
+    let proposals: Vec<Draft> = proposals.into_iter().filter(|p| p.ears.is_sound()).collect();
     let is_new = |proposal: &Draft| {
         let text = proposal.ears.text();
         !drafts.iter().any(|draft| overlap(&draft.ears.text(), &text) >= N_SAME_STEMS)
@@ -88,37 +90,74 @@ fn around_wish(first: &Draft) -> Vec<Draft> {
     let mut same = Ears::plain(&subject, "give the same results as before this change");
     same.state = Some(format!("nobody asks it to {act}"));
     vec![
-        unsaid("Report failures and change nothing", failure,
-            (Category::Reliability, Priority::High), [
-            [&format!("a test double that makes this fail: {act}"), "the operation runs once",
-                "exactly 1 message names the cause"],
-            ["100 stored records and the same failure", "the operation has ended",
-                "all 100 records are as they were"],
-        ]),
-        unsaid("Refuse missing or malformed values", input,
-            (Category::Functional, Priority::Medium), [
-            ["a valid input with 1 required value removed", "it is sent",
-                "it is refused with 1 message that names the value"],
-            ["the same input with the value restored", "it is sent", "it is accepted"],
-        ]),
-        unsaid("Answer within the time limit", limit, (Category::Performance, Priority::Medium), [
-            ["10 callers at once", "each of them asks 10 times",
-                "at least 95 of the 100 answers come within 2 seconds"],
-            ["1 caller", "it asks 10 times", "all 10 answers come within 2 seconds"],
-        ]),
-        unsaid("Keep existing results as they are", same, (Category::Constraint, Priority::Low), [
-            ["the test suite as it was before this change", "it runs on the changed code",
-                "0 tests fail that passed before"],
-            ["a caller that does not use the new behaviour", "it repeats 10 earlier calls",
-                "all 10 answers equal those from before"],
-        ]),
+        unsaid(
+            "Report failures and change nothing",
+            failure,
+            (Category::Reliability, Priority::High),
+            [
+                [
+                    &format!("a test double that makes this fail: {act}"),
+                    "the operation runs once",
+                    "exactly 1 message names the cause",
+                ],
+                [
+                    "100 stored records and the same failure",
+                    "the operation has ended",
+                    "all 100 records are as they were",
+                ],
+            ],
+        ),
+        unsaid(
+            "Refuse missing or malformed values",
+            input,
+            (Category::Functional, Priority::Medium),
+            [
+                [
+                    "a valid input with 1 required value removed",
+                    "it is sent",
+                    "it is refused with 1 message that names the value",
+                ],
+                ["the same input with the value restored", "it is sent", "it is accepted"],
+            ],
+        ),
+        unsaid(
+            "Answer within the time limit",
+            limit,
+            (Category::Performance, Priority::Medium),
+            [
+                [
+                    "10 callers at once",
+                    "each of them asks 10 times",
+                    "at least 95 of the 100 answers come within 2 seconds",
+                ],
+                ["1 caller", "it asks 10 times", "all 10 answers come within 2 seconds"],
+            ],
+        ),
+        unsaid(
+            "Keep existing results as they are",
+            same,
+            (Category::Constraint, Priority::Low),
+            [
+                [
+                    "the test suite as it was before this change",
+                    "it runs on the changed code",
+                    "0 tests fail that passed before",
+                ],
+                [
+                    "a caller that does not use the new behaviour",
+                    "it repeats 10 earlier calls",
+                    "all 10 answers equal those from before",
+                ],
+            ],
+        ),
     ]
 }
 
 fn around_fault(first: &Draft) -> Vec<Draft> {
     let subject = first.ears.subject.clone();
     let case = first.ears.condition();
-    let case = if case.is_empty() { "the reported case occurs".into() } else { shorten(&case, 110) };
+    let case =
+        if case.is_empty() { "the reported case occurs".into() } else { shorten(&case, 110) };
     let mut bad = Ears::plain(&subject, "report the cause in one message and keep running");
     bad.unwanted = Some(format!("{case} and the operation cannot be completed"));
     let test = Ears::plain(
@@ -128,20 +167,44 @@ fn around_fault(first: &Draft) -> Vec<Draft> {
     let mut same = Ears::plain(&subject, "give the same results as before this change");
     same.state = Some(format!("it is not so that {case}"));
     vec![
-        unsaid("Report the cause and keep running", bad, (Category::Reliability, Priority::High), [
-            ["the reported case", "it occurs 10 times in a row",
-                "the program is still running and 10 messages name the cause"],
-            ["the reported case occurred 1 time", "a valid operation follows", "it succeeds"],
-        ]),
-        unsaid("Reproduce the report by a test", test, (Category::Reliability, Priority::Medium), [
-            ["the code from before the mend", "the new test runs", "it fails 1 time in 1 run"],
-            ["the mended code", "the new test runs 10 times", "it passes 10 times"],
-        ]),
-        unsaid("Keep other cases as they are", same, (Category::Constraint, Priority::Low), [
-            ["the test suite from before the mend", "it runs on the mended code",
-                "0 tests fail that passed before"],
-            ["10 inputs without the reported case", "they are processed",
-                "all 10 results equal those from before"],
-        ]),
+        unsaid(
+            "Report the cause and keep running",
+            bad,
+            (Category::Reliability, Priority::High),
+            [
+                [
+                    "the reported case",
+                    "it occurs 10 times in a row",
+                    "the program is still running and 10 messages name the cause",
+                ],
+                ["the reported case occurred 1 time", "a valid operation follows", "it succeeds"],
+            ],
+        ),
+        unsaid(
+            "Reproduce the report by a test",
+            test,
+            (Category::Reliability, Priority::Medium),
+            [
+                ["the code from before the mend", "the new test runs", "it fails 1 time in 1 run"],
+                ["the mended code", "the new test runs 10 times", "it passes 10 times"],
+            ],
+        ),
+        unsaid(
+            "Keep other cases as they are",
+            same,
+            (Category::Constraint, Priority::Low),
+            [
+                [
+                    "the test suite from before the mend",
+                    "it runs on the mended code",
+                    "0 tests fail that passed before",
+                ],
+                [
+                    "10 inputs without the reported case",
+                    "they are processed",
+                    "all 10 results equal those from before",
+                ],
+            ],
+        ),
     ]
 }

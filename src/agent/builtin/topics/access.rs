@@ -9,8 +9,18 @@ pub(super) const TOPICS: &[Topic] = &[RATE_LIMIT, PASSWORD_RESET, LOGIN];
 const RATE_LIMIT: Topic = Topic {
     keys: &["rate limit*", "rate-limit*", "ratelimit*", "throttl*", "request quota*"],
     slug: "rate-limit",
-    hints: &["throttle", "limiter", "quota", "middleware", "layer", "router", "route", "handler",
-        "serve", "429"],
+    hints: &[
+        "throttle",
+        "limiter",
+        "quota",
+        "middleware",
+        "layer",
+        "router",
+        "route",
+        "handler",
+        "serve",
+        "429",
+    ],
     homes: &["middleware", "middlewares", "http", "api", "server", "web"],
     extras: &[
         Extra {
@@ -20,10 +30,16 @@ const RATE_LIMIT: Topic = Topic {
             category: Category::Security,
             priority: Priority::Critical,
             criteria: [
-                ["a limit of 5 requests in 60 seconds", "one client sends 6 requests in 10 seconds",
-                 "the first 5 are answered as before and the 6th gets status 429"],
-                ["a client that was rejected", "the window of 60 seconds has ended",
-                 "its next request is answered with the same status as before the limit"],
+                [
+                    "a limit of 5 requests in 60 seconds",
+                    "one client sends 6 requests in 10 seconds",
+                    "the first 5 are answered as before and the 6th gets status 429",
+                ],
+                [
+                    "a client that was rejected",
+                    "the window of 60 seconds has ended",
+                    "its next request is answered with the same status as before the limit",
+                ],
             ],
         },
         Extra {
@@ -33,10 +49,16 @@ const RATE_LIMIT: Topic = Topic {
             category: Category::Functional,
             priority: Priority::High,
             criteria: [
-                ["a client over its limit with 42 seconds of the window left", "it sends a request",
-                 "the response carries Retry-After with a value from 1 to 42"],
-                ["a client below its limit", "it sends a request",
-                 "the response carries 0 Retry-After headers"],
+                [
+                    "a client over its limit with 42 seconds of the window left",
+                    "it sends a request",
+                    "the response carries Retry-After with a value from 1 to 42",
+                ],
+                [
+                    "a client below its limit",
+                    "it sends a request",
+                    "the response carries 0 Retry-After headers",
+                ],
             ],
         },
         Extra {
@@ -46,10 +68,16 @@ const RATE_LIMIT: Topic = Topic {
             category: Category::Reliability,
             priority: Priority::High,
             criteria: [
-                ["client A over its limit of 5 requests", "client B sends 5 requests",
-                 "all 5 requests of client B get a status other than 429"],
-                ["two clients behind one address with different API keys", "each sends 5 requests",
-                 "all 10 requests get a status other than 429"],
+                [
+                    "client A over its limit of 5 requests",
+                    "client B sends 5 requests",
+                    "all 5 requests of client B get a status other than 429",
+                ],
+                [
+                    "two clients behind one address with different API keys",
+                    "each sends 5 requests",
+                    "all 10 requests get a status other than 429",
+                ],
             ],
         },
         Extra {
@@ -59,10 +87,16 @@ const RATE_LIMIT: Topic = Topic {
             category: Category::Constraint,
             priority: Priority::Medium,
             criteria: [
-                ["a route configured with 2 requests in 60 seconds", "a client sends 3 requests",
-                 "the 3rd gets status 429"],
-                ["a route without a limit of its own", "a client sends 101 requests in 60 seconds",
-                 "the first 100 are served and the 101st gets status 429"],
+                [
+                    "a route configured with 2 requests in 60 seconds",
+                    "a client sends 3 requests",
+                    "the 3rd gets status 429",
+                ],
+                [
+                    "a route without a limit of its own",
+                    "a client sends 101 requests in 60 seconds",
+                    "the first 100 are served and the 101st gets status 429",
+                ],
             ],
         },
         Extra {
@@ -72,10 +106,16 @@ const RATE_LIMIT: Topic = Topic {
             category: Category::Reliability,
             priority: Priority::Medium,
             criteria: [
-                ["a counter store that fails on each call", "a client sends 1 request",
-                 "the request is served with its usual status"],
-                ["a counter store that fails on each call", "a client sends 1 request",
-                 "the log gains exactly 1 warning that names the cause"],
+                [
+                    "a counter store that fails on each call",
+                    "a client sends 1 request",
+                    "the request is served with its usual status",
+                ],
+                [
+                    "a counter store that fails on each call",
+                    "a client sends 1 request",
+                    "the log gains exactly 1 warning that names the cause",
+                ],
             ],
         },
     ],
@@ -93,13 +133,22 @@ const RATE_LIMIT: Topic = Topic {
         "Billing or selling of higher limits.",
         "Protection against floods below HTTP, which belongs in front of the service.",
     ],
-    model: Some(("RateLimitCounter", &["client: string", "window_start: timestamp",
-        "n_requests: integer"])),
+    model: Some((
+        "RateLimitCounter",
+        &["client: string", "window_start: timestamp", "n_requests: integer"],
+    )),
 };
 
 const PASSWORD_RESET: Topic = Topic {
-    keys: &["password reset*", "reset password*", "reset my password", "reset their password",
-        "forgot password", "forgotten password", "password recovery"],
+    keys: &[
+        "password reset*",
+        "reset password*",
+        "reset my password",
+        "reset their password",
+        "forgot password",
+        "forgotten password",
+        "password recovery",
+    ],
     slug: "password-reset",
     hints: &["password", "auth", "token", "mail", "account", "session", "hash"],
     homes: &["auth", "accounts", "users", "services", "routes"],
@@ -111,10 +160,16 @@ const PASSWORD_RESET: Topic = Topic {
             category: Category::Security,
             priority: Priority::Critical,
             criteria: [
-                ["a reset link issued 61 minutes ago", "it is opened",
-                 "it is refused and the old password still signs in"],
-                ["a reset link that was used 1 time", "it is opened again",
-                 "it is refused and the password stays as it was set"],
+                [
+                    "a reset link issued 61 minutes ago",
+                    "it is opened",
+                    "it is refused and the old password still signs in",
+                ],
+                [
+                    "a reset link that was used 1 time",
+                    "it is opened again",
+                    "it is refused and the password stays as it was set",
+                ],
             ],
         },
         Extra {
@@ -124,8 +179,11 @@ const PASSWORD_RESET: Topic = Topic {
             category: Category::Security,
             priority: Priority::High,
             criteria: [
-                ["1 known and 1 unknown address", "a reset is asked for each",
-                 "both answers have the same status and body"],
+                [
+                    "1 known and 1 unknown address",
+                    "a reset is asked for each",
+                    "both answers have the same status and body",
+                ],
                 ["an unknown address", "a reset is asked for it", "0 messages are sent"],
             ],
         },
@@ -135,26 +193,63 @@ const PASSWORD_RESET: Topic = Topic {
             category: Category::Security,
             priority: Priority::Medium,
             criteria: [
-                ["an account with 2 open sessions", "its password is reset in one of them",
-                 "the other session gets status 401 on its next request"],
-                ["another account with 1 open session", "the reset ends",
-                 "the session of that account stays valid"],
+                [
+                    "an account with 2 open sessions",
+                    "its password is reset in one of them",
+                    "the other session gets status 401 on its next request",
+                ],
+                [
+                    "another account with 1 open session",
+                    "the reset ends",
+                    "the session of that account stays valid",
+                ],
             ],
         },
     ],
     assumptions: &["A reset link lives 60 minutes: the request gives no figure."],
     questions: &["How long is a reset link valid, and which channel carries it?"],
     out_of_scope: &["A second factor at sign-in.", "Rules on the strength of passwords."],
-    model: Some(("PasswordReset", &["account_id: identifier", "token_hash: string",
-        "expires_at: timestamp", "used_at: timestamp or null"])),
+    model: Some((
+        "PasswordReset",
+        &[
+            "account_id: identifier",
+            "token_hash: string",
+            "expires_at: timestamp",
+            "used_at: timestamp or null",
+        ],
+    )),
 };
 
 const LOGIN: Topic = Topic {
-    keys: &["login*", "log in", "logging in", "sign in", "sign-in", "signin", "authenticat*",
-        "oauth*", "sso", "single sign*", "jwt", "2fa", "two-factor*", "api key*"],
+    keys: &[
+        "login*",
+        "log in",
+        "logging in",
+        "sign in",
+        "sign-in",
+        "signin",
+        "authenticat*",
+        "oauth*",
+        "sso",
+        "single sign*",
+        "jwt",
+        "2fa",
+        "two-factor*",
+        "api key*",
+    ],
     slug: "auth",
-    hints: &["auth", "login", "session", "token", "jwt", "password", "middleware", "user",
-        "account", "credential"],
+    hints: &[
+        "auth",
+        "login",
+        "session",
+        "token",
+        "jwt",
+        "password",
+        "middleware",
+        "user",
+        "account",
+        "credential",
+    ],
     homes: &["auth", "security", "middleware", "routes", "services"],
     extras: &[
         Extra {
@@ -164,10 +259,16 @@ const LOGIN: Topic = Topic {
             category: Category::Security,
             priority: Priority::Critical,
             criteria: [
-                ["a request without credentials", "it reaches a protected part",
-                 "it gets status 401 and changes 0 records"],
-                ["1 known and 1 unknown account", "each signs in with a wrong secret",
-                 "both answers have the same status and body"],
+                [
+                    "a request without credentials",
+                    "it reaches a protected part",
+                    "it gets status 401 and changes 0 records",
+                ],
+                [
+                    "1 known and 1 unknown account",
+                    "each signs in with a wrong secret",
+                    "both answers have the same status and body",
+                ],
             ],
         },
         Extra {
@@ -177,10 +278,16 @@ const LOGIN: Topic = Topic {
             category: Category::Security,
             priority: Priority::High,
             criteria: [
-                ["an account with 5 failed tries in 15 minutes", "the right secret is sent",
-                 "the 6th try is refused"],
-                ["an account with 4 failed tries in 15 minutes", "the right secret is sent",
-                 "the 5th try succeeds"],
+                [
+                    "an account with 5 failed tries in 15 minutes",
+                    "the right secret is sent",
+                    "the 6th try is refused",
+                ],
+                [
+                    "an account with 4 failed tries in 15 minutes",
+                    "the right secret is sent",
+                    "the 5th try succeeds",
+                ],
             ],
         },
         Extra {
@@ -190,10 +297,16 @@ const LOGIN: Topic = Topic {
             category: Category::Security,
             priority: Priority::Medium,
             criteria: [
-                ["1 failed and 1 successful try", "the log is read",
-                 "it holds exactly 2 entries with time, account and outcome"],
-                ["a try with a known secret", "the log is searched for that secret",
-                 "it is found 0 times"],
+                [
+                    "1 failed and 1 successful try",
+                    "the log is read",
+                    "it holds exactly 2 entries with time, account and outcome",
+                ],
+                [
+                    "a try with a known secret",
+                    "the log is searched for that secret",
+                    "it is found 0 times",
+                ],
             ],
         },
     ],

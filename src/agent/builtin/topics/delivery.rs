@@ -20,8 +20,11 @@ const WEBHOOK: Topic = Topic {
             priority: Priority::High,
             criteria: [
                 ["a receiver that fails 2 times", "an event occurs", "the 3rd try delivers it"],
-                ["a receiver that always fails", "an event occurs",
-                 "6 tries are made and the delivery is marked as failed"],
+                [
+                    "a receiver that always fails",
+                    "an event occurs",
+                    "6 tries are made and the delivery is marked as failed",
+                ],
             ],
         },
         Extra {
@@ -31,9 +34,16 @@ const WEBHOOK: Topic = Topic {
             category: Category::Security,
             priority: Priority::Critical,
             criteria: [
-                ["a receiver with a secret", "a webhook arrives",
-                 "its signature matches the HMAC-SHA256 of the body"],
-                ["a body changed in 1 byte", "the receiver verifies it", "the signature does not match"],
+                [
+                    "a receiver with a secret",
+                    "a webhook arrives",
+                    "its signature matches the HMAC-SHA256 of the body",
+                ],
+                [
+                    "a body changed in 1 byte",
+                    "the receiver verifies it",
+                    "the signature does not match",
+                ],
             ],
         },
         Extra {
@@ -43,18 +53,32 @@ const WEBHOOK: Topic = Topic {
             category: Category::Performance,
             priority: Priority::Medium,
             criteria: [
-                ["a receiver that answers after 30 seconds", "an event occurs",
-                 "the operation that raised it ends within 1 second of its usual time"],
-                ["1 silent and 1 answering receiver", "an event occurs",
-                 "the answering receiver gets it within 10 seconds"],
+                [
+                    "a receiver that answers after 30 seconds",
+                    "an event occurs",
+                    "the operation that raised it ends within 1 second of its usual time",
+                ],
+                [
+                    "1 silent and 1 answering receiver",
+                    "an event occurs",
+                    "the answering receiver gets it within 10 seconds",
+                ],
             ],
         },
     ],
     assumptions: &["Five further tries, 10 seconds for an answer: the request gives no figures."],
     questions: &["Which events are sent, and who registers a receiver and its secret?"],
     out_of_scope: &["A user interface for receivers."],
-    model: Some(("WebhookDelivery", &["id: identifier", "event: string", "target: url",
-        "n_attempts: integer", "status: pending, delivered or failed"])),
+    model: Some((
+        "WebhookDelivery",
+        &[
+            "id: identifier",
+            "event: string",
+            "target: url",
+            "n_attempts: integer",
+            "status: pending, delivered or failed",
+        ],
+    )),
 };
 
 const NOTIFICATION: Topic = Topic {
@@ -70,9 +94,16 @@ const NOTIFICATION: Topic = Topic {
             category: Category::Reliability,
             priority: Priority::High,
             criteria: [
-                ["a channel that fails 1 time", "a message is due", "it is delivered by the 2nd try"],
-                ["a channel that always fails", "a message is due",
-                 "4 tries are made and the message is marked as failed"],
+                [
+                    "a channel that fails 1 time",
+                    "a message is due",
+                    "it is delivered by the 2nd try",
+                ],
+                [
+                    "a channel that always fails",
+                    "a message is due",
+                    "4 tries are made and the message is marked as failed",
+                ],
             ],
         },
         Extra {
@@ -93,13 +124,25 @@ const NOTIFICATION: Topic = Topic {
             priority: Priority::Low,
             criteria: [
                 ["a recipient who switched messages off", "an event occurs", "0 messages are sent"],
-                ["the same recipient after switching them on", "an event occurs", "1 message is sent"],
+                [
+                    "the same recipient after switching them on",
+                    "an event occurs",
+                    "1 message is sent",
+                ],
             ],
         },
     ],
     assumptions: &["Three further tries within 15 minutes: the request gives no figure."],
     questions: &["Which channel carries the messages, and what is their wording?"],
     out_of_scope: &["Statistics on opened messages."],
-    model: Some(("Notification", &["id: identifier", "recipient: identifier", "event: string",
-        "status: pending, sent or failed", "n_attempts: integer"])),
+    model: Some((
+        "Notification",
+        &[
+            "id: identifier",
+            "recipient: identifier",
+            "event: string",
+            "status: pending, sent or failed",
+            "n_attempts: integer",
+        ],
+    )),
 };

@@ -19,9 +19,16 @@ const EXPORT: Topic = Topic {
             category: Category::Functional,
             priority: Priority::Medium,
             criteria: [
-                ["a selection of 0 rows", "it is exported",
-                 "the file holds 1 header line and 0 rows"],
-                ["a selection of 1 row", "it is exported", "the file holds 1 header line and 1 row"],
+                [
+                    "a selection of 0 rows",
+                    "it is exported",
+                    "the file holds 1 header line and 0 rows",
+                ],
+                [
+                    "a selection of 1 row",
+                    "it is exported",
+                    "the file holds 1 header line and 1 row",
+                ],
             ],
         },
         Extra {
@@ -31,9 +38,16 @@ const EXPORT: Topic = Topic {
             category: Category::Reliability,
             priority: Priority::High,
             criteria: [
-                ["an export that fails after 10 of 20 rows", "it ends",
-                 "the target holds 0 new files"],
-                ["an export that fails", "its outcome is read", "exactly 1 message names the cause"],
+                [
+                    "an export that fails after 10 of 20 rows",
+                    "it ends",
+                    "the target holds 0 new files",
+                ],
+                [
+                    "an export that fails",
+                    "its outcome is read",
+                    "exactly 1 message names the cause",
+                ],
             ],
         },
         Extra {
@@ -43,8 +57,11 @@ const EXPORT: Topic = Topic {
             category: Category::Performance,
             priority: Priority::Low,
             criteria: [
-                ["a selection of 100000 rows", "it is exported",
-                 "the resident memory rises by at most 100 MiB"],
+                [
+                    "a selection of 100000 rows",
+                    "it is exported",
+                    "the resident memory rises by at most 100 MiB",
+                ],
                 ["a selection of 100000 rows", "it is exported", "the file holds 100000 rows"],
             ],
         },
@@ -68,9 +85,16 @@ const IMPORT: Topic = Topic {
             category: Category::Reliability,
             priority: Priority::High,
             criteria: [
-                ["an input of 10 records with the 7th malformed", "it is sent",
-                 "0 records are stored and the message names record 7"],
-                ["the same input with the 7th record mended", "it is sent", "10 records are stored"],
+                [
+                    "an input of 10 records with the 7th malformed",
+                    "it is sent",
+                    "0 records are stored and the message names record 7",
+                ],
+                [
+                    "the same input with the 7th record mended",
+                    "it is sent",
+                    "10 records are stored",
+                ],
             ],
         },
         Extra {
@@ -80,7 +104,11 @@ const IMPORT: Topic = Topic {
             category: Category::Security,
             priority: Priority::Medium,
             criteria: [
-                ["an input of 10 MiB and 1 byte", "it is sent", "it is refused and 0 records are stored"],
+                [
+                    "an input of 10 MiB and 1 byte",
+                    "it is sent",
+                    "it is refused and 0 records are stored",
+                ],
                 ["an input of exactly 10 MiB", "it is sent", "it is accepted"],
             ],
         },
@@ -91,10 +119,16 @@ const IMPORT: Topic = Topic {
             category: Category::Functional,
             priority: Priority::Low,
             criteria: [
-                ["an input of 10 records that was stored", "it is sent again",
-                 "10 records are stored in all"],
-                ["an input of 10 records that was stored", "it is sent again",
-                 "the answer says that 0 records are new"],
+                [
+                    "an input of 10 records that was stored",
+                    "it is sent again",
+                    "10 records are stored in all",
+                ],
+                [
+                    "an input of 10 records that was stored",
+                    "it is sent again",
+                    "the answer says that 0 records are new",
+                ],
             ],
         },
     ],
@@ -117,7 +151,11 @@ const SEARCH: Topic = Topic {
             category: Category::Functional,
             priority: Priority::Medium,
             criteria: [
-                ["10 records of which none matches", "a search is sent", "the list holds 0 records"],
+                [
+                    "10 records of which none matches",
+                    "a search is sent",
+                    "the list holds 0 records",
+                ],
                 ["10 records of which 1 matches", "a search is sent", "the list holds 1 record"],
             ],
         },
@@ -139,8 +177,11 @@ const SEARCH: Topic = Topic {
             category: Category::Performance,
             priority: Priority::Low,
             criteria: [
-                ["100000 stored records", "100 searches are sent one by one",
-                 "95 of them are answered within 500 ms"],
+                [
+                    "100000 stored records",
+                    "100 searches are sent one by one",
+                    "95 of them are answered within 500 ms",
+                ],
                 ["60 records that match", "a search is sent", "the list holds 50 records"],
             ],
         },
@@ -175,8 +216,11 @@ const PAGES: Topic = Topic {
             category: Category::Reliability,
             priority: Priority::Medium,
             criteria: [
-                ["25 records and a page size of 10", "all pages are read with 1 record added between",
-                 "each of the 25 records is shown 1 time"],
+                [
+                    "25 records and a page size of 10",
+                    "all pages are read with 1 record added between",
+                    "each of the 25 records is shown 1 time",
+                ],
                 ["25 records and a page size of 10", "the last page is read", "it holds 5 records"],
             ],
         },

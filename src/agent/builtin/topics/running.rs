@@ -20,7 +20,11 @@ const CACHE: Topic = Topic {
             priority: Priority::Critical,
             criteria: [
                 ["a value read 1 time", "it is changed and read again", "the new value is served"],
-                ["2 cached values", "1 of them is changed", "the other is still served from the cache"],
+                [
+                    "2 cached values",
+                    "1 of them is changed",
+                    "the other is still served from the cache",
+                ],
             ],
         },
         Extra {
@@ -65,8 +69,11 @@ const AUDIT: Topic = Topic {
             category: Category::Security,
             priority: Priority::Critical,
             criteria: [
-                ["an operation with a known token", "the records are searched for it",
-                 "it is found 0 times"],
+                [
+                    "an operation with a known token",
+                    "the records are searched for it",
+                    "it is found 0 times",
+                ],
                 ["an operation with a known token", "its record is read", "it holds 1 placeholder"],
             ],
         },
@@ -77,9 +84,16 @@ const AUDIT: Topic = Topic {
             category: Category::Functional,
             priority: Priority::High,
             criteria: [
-                ["3 operations of which 1 fails", "the records are read",
-                 "they hold exactly 3 entries with time, actor, operation and outcome"],
-                ["an operation that is only read", "the records are read", "0 entries were added for it"],
+                [
+                    "3 operations of which 1 fails",
+                    "the records are read",
+                    "they hold exactly 3 entries with time, actor, operation and outcome",
+                ],
+                [
+                    "an operation that is only read",
+                    "the records are read",
+                    "0 entries were added for it",
+                ],
             ],
         },
         Extra {
@@ -88,7 +102,11 @@ const AUDIT: Topic = Topic {
             category: Category::Constraint,
             priority: Priority::Low,
             criteria: [
-                ["1 record of 91 days and 1 of 89 days", "the daily removal runs", "1 record is left"],
+                [
+                    "1 record of 91 days and 1 of 89 days",
+                    "the daily removal runs",
+                    "1 record is left",
+                ],
                 ["0 records older than 90 days", "the daily removal runs", "0 records are removed"],
             ],
         },
@@ -96,8 +114,16 @@ const AUDIT: Topic = Topic {
     assumptions: &["Records are kept 90 days: the request gives no figure."],
     questions: &["Who may read the records, and how long are they kept?"],
     out_of_scope: &["A user interface to browse the records."],
-    model: Some(("AuditEntry", &["id: identifier", "at: timestamp", "actor: identifier",
-        "operation: string", "outcome: succeeded or failed"])),
+    model: Some((
+        "AuditEntry",
+        &[
+            "id: identifier",
+            "at: timestamp",
+            "actor: identifier",
+            "operation: string",
+            "outcome: succeeded or failed",
+        ],
+    )),
 };
 
 const HEALTH: Topic = Topic {
@@ -134,8 +160,11 @@ const HEALTH: Topic = Topic {
             category: Category::Security,
             priority: Priority::Low,
             criteria: [
-                ["a failing store", "the check is called without credentials",
-                 "the body holds 0 addresses and 0 credentials"],
+                [
+                    "a failing store",
+                    "the check is called without credentials",
+                    "the body holds 0 addresses and 0 credentials",
+                ],
                 ["a working store", "the check is called", "the body holds only names and states"],
             ],
         },
@@ -158,8 +187,11 @@ const METRICS: Topic = Topic {
             category: Category::Performance,
             priority: Priority::Medium,
             criteria: [
-                ["1000 requests with 1000 different ids", "the metrics are read",
-                 "the number of series is the same as after 1 request"],
+                [
+                    "1000 requests with 1000 different ids",
+                    "the metrics are read",
+                    "the number of series is the same as after 1 request",
+                ],
                 ["an unknown path", "it is requested", "it is counted under 1 common label"],
             ],
         },
@@ -171,7 +203,11 @@ const METRICS: Topic = Topic {
             priority: Priority::High,
             criteria: [
                 ["a collector that is stopped", "100 requests are sent", "all 100 are answered"],
-                ["a collector that is stopped", "100 requests are sent", "at most 1 warning is logged"],
+                [
+                    "a collector that is stopped",
+                    "100 requests are sent",
+                    "at most 1 warning is logged",
+                ],
             ],
         },
     ],
@@ -182,8 +218,15 @@ const METRICS: Topic = Topic {
 };
 
 const OPTION: Topic = Topic {
-    keys: &["command line*", "command-line*", "cli", "subcommand*", "cli flag*", "--*",
-        "shell completion*"],
+    keys: &[
+        "command line*",
+        "command-line*",
+        "cli",
+        "subcommand*",
+        "cli flag*",
+        "--*",
+        "shell completion*",
+    ],
     slug: "command",
     hints: &["command", "arg", "flag", "option", "parse", "subcommand", "help", "cli", "main"],
     homes: &["cli", "commands", "cmd", "bin"],
@@ -196,8 +239,11 @@ const OPTION: Topic = Topic {
             priority: Priority::High,
             criteria: [
                 ["an unknown argument", "the program runs", "it exits with status 2"],
-                ["an unknown argument", "the program runs",
-                 "exactly 1 message names it, on the error stream"],
+                [
+                    "an unknown argument",
+                    "the program runs",
+                    "exactly 1 message names it, on the error stream",
+                ],
             ],
         },
         Extra {
@@ -230,7 +276,11 @@ const THEME: Topic = Topic {
             priority: Priority::High,
             criteria: [
                 ["a chosen dark theme", "the page is loaded again", "the dark theme is shown"],
-                ["no chosen theme", "the page is loaded", "the theme of the operating system is shown"],
+                [
+                    "no chosen theme",
+                    "the page is loaded",
+                    "the theme of the operating system is shown",
+                ],
             ],
         },
         Extra {

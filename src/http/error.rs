@@ -1,0 +1,105 @@
+//! Refusals as RFC 9457 problem documents. The one place where errors get their HTTP status.
+
+use axum::http::{Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use specline_aggregates::Finding;
+
+use crate::engine::EngineError;
+use crate::protocol::Problem;
+
+/// An answer that is no success.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    findings: Vec<Finding>,
+}
+
+impl Refusal {
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, code, detail: detail.into(), findings: Vec::new() }
+    }
+
+    pub fn invalid(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_input", detail)
+    }
+
+    pub fn unauthorized(detail: &str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
+    }
+}
+
+impl From<EngineError> for Refusal {
+    fn from(error: EngineError) -> Self {
+        let code = error.code();
+        let status = status_of(&error);
+        if status.is_server_error() {
+            tracing::error!(code, cause = %error, "a call could not be answered");
+        }
+        // What went wrong inside stays inside.
+        let detail = match &error {
+            EngineError::Internal { what, .. } => (*what).to_owned(),
+            EngineError::ReadModels(_) => "the read models cannot be used".to_owned(),
+            EngineError::Transient(_) => {
+                "the log cannot be used right now; ask again in a moment".to_owned()
+            }
+            _ => error.to_string(),
+        };
+        let findings = match error {
+            EngineError::Refused { findings, .. } => findings,
+            _ => Vec::new(),
+        };
+        Self { status, code, detail, findings }
+    }
+}
+
+fn status_of(error: &EngineError) -> StatusCode {
+    match error {
+        EngineError::NotFound { .. } | EngineError::Refused { code: "not_found", .. } => {
+            StatusCode::NOT_FOUND
+        }
+        EngineError::Refused {
+            code: "invalid_input" | "gate_failed" | "idempotency_key_reused",
+            ..
+        }
+        | EngineError::InvalidInput { .. }
+        | EngineError::Snapshot(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        EngineError::Refused { code: "too_large", .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        EngineError::Refused { code: "corrupt", .. } | EngineError::Corrupt(_) => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
+        EngineError::Refused { .. } => StatusCode::CONFLICT,
+        EngineError::Transient(_) | EngineError::Newer(_) | EngineError::ReadModels(_) => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        EngineError::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let problem = Problem {
+            kind: format!("urn:specline:error:{}", self.code),
+            title: self.status.canonical_reason().unwrap_or("Error").to_owned(),
+            status: self.status.as_u16(),
+            detail: self.detail,
+            code: self.code.to_owned(),
+            findings: self.findings,
+        };
+        let body = serde_json::to_string(&problem)
+            .expect("a struct of strings and numbers is always valid JSON");
+        let headers = [(header::CONTENT_TYPE, "application/problem+json")];
+        (self.status, headers, body).into_response()
+    }
+}
+
+pub(super) async fn no_such_route(method: Method, uri: Uri) -> Refusal {
+    let detail = format!("there is nothing at {method} {}", uri.path());
+    Refusal::new(StatusCode::NOT_FOUND, "no_such_route", detail)
+}
+
+pub(super) async fn wrong_method(method: Method, uri: Uri) -> Refusal {
+    let detail = format!("{method} is not for {}", uri.path());
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+}

@@ -1,0 +1,139 @@
+//! The worker's calls. Each needs the sandbox's own token.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use specline_aggregates::{Digest, RawJson, SandboxId};
+
+use super::Api;
+use super::auth::Caller;
+use super::body::Body;
+use super::error::Refusal;
+use crate::engine::EngineError;
+use crate::protocol::{
+    Assignment, Attach, Detach, FailureAnswer, FailureReport, HeartbeatAnswer, HeartbeatReport,
+    MAX_NOTES, Notes, StepAnswer, StepReport, Submission, SubmissionAnswer,
+};
+
+/// Longest that a long poll may take.
+const MAX_WAIT: Duration = Duration::from_secs(30);
+
+type Answer<T> = Result<Json<T>, Refusal>;
+
+pub(super) async fn attach(
+    State(api): State<Api>,
+    Caller(id): Caller,
+    body: Body<Attach>,
+) -> Answer<Assignment> {
+    Ok(Json(api.engine.attach(id, &body.value).await?))
+}
+
+pub(super) async fn heartbeat(
+    State(api): State<Api>,
+    Caller(id): Caller,
+    body: Body<HeartbeatReport>,
+) -> Answer<HeartbeatAnswer> {
+    Ok(Json(api.engine.heartbeat(id, &body.value).await?))
+}
+
+pub(super) async fn step(
+    State(api): State<Api>,
+    Caller(id): Caller,
+    body: Body<StepReport>,
+) -> Answer<StepAnswer> {
+    Ok(Json(api.engine.record_step(id, &body.value, body.keyed.as_ref()).await?))
+}
+
+pub(super) async fn output(
+    State(api): State<Api>,
+    Caller(id): Caller,
+    body: Body<Submission>,
+) -> Answer<SubmissionAnswer> {
+    Ok(Json(api.engine.submit_output(id, &body.value, body.keyed.as_ref()).await?))
+}
+
+pub(super) async fn failure(
+    State(api): State<Api>,
+    Caller(id): Caller,
+    body: Body<FailureReport>,
+) -> Answer<FailureAnswer> {
+    Ok(Json(api.engine.report_failure(id, &body.value, body.keyed.as_ref()).await?))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Poll {
+    /// Seconds to wait for something to do.
+    #[serde(default)]
+    wait: u64,
+}
+
+pub(super) async fn assignment(
+    State(api): State<Api>,
+    Caller(id): Caller,
+    Query(poll): Query<Poll>,
+) -> Answer<Assignment> {
+    let wait = Duration::from_secs(poll.wait).min(MAX_WAIT);
+    Ok(Json(api.long_poll(id, wait).await?))
+}
+
+impl Api {
+    /// Answers at once with anything but `Wait`; that, it holds until the log moves to something
+    /// else, the time it names has come, or `wait` is over.
+    async fn long_poll(&self, id: SandboxId, wait: Duration) -> Result<Assignment, EngineError> {
+        let end = tokio::time::Instant::now() + wait;
+        let mut head = self.engine.log().watch_head();
+        loop {
+            head.borrow_and_update();
+            let assignment = self.engine.next_assignment(id).await?;
+            let Assignment::Wait { until, .. } = &assignment else { return Ok(assignment) };
+            let now = self.engine.now().await?;
+            let due = until.map(|at| {
+                tokio::time::Instant::now() + Duration::from_millis(at.ms_since(now) + 1)
+            });
+            let wake = due.map_or(end, |due| due.min(end));
+            tokio::select! {
+                changed = head.changed() => if changed.is_err() { return Ok(assignment) },
+                () = tokio::time::sleep_until(wake) => if wake == end { return Ok(assignment) },
+            }
+        }
+    }
+}
+
+pub(super) async fn events(
+    State(api): State<Api>,
+    Caller(id): Caller,
+    body: Body<Notes>,
+) -> Result<(StatusCode, Json<Value>), Refusal> {
+    let notes = &body.value.events;
+    if notes.len() > MAX_NOTES {
+        let detail = format!("{} events in one call; at most {MAX_NOTES}", notes.len());
+        return Err(Refusal::invalid(detail));
+    }
+    api.engine.add_notes(id, notes).await?;
+    Ok((StatusCode::ACCEPTED, Json(json!({ "kept": notes.len() }))))
+}
+
+/// A context that was too large for an environment variable.
+pub(super) async fn context(
+    State(api): State<Api>,
+    Caller(_): Caller,
+    Path((_, digest)): Path<(String, Digest)>,
+) -> Answer<RawJson> {
+    let missing = || EngineError::NotFound { what: "context", id: digest.to_string() };
+    let bytes = api.engine.log().blob(&digest).await.map_err(EngineError::from)?;
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(missing)?;
+    Ok(Json(RawJson::parse(text).map_err(|_| missing())?))
+}
+
+pub(super) async fn detach(
+    State(api): State<Api>,
+    Caller(id): Caller,
+    body: Body<Detach>,
+) -> Answer<Value> {
+    api.engine.detach(id, &body.value).await?;
+    Ok(Json(json!({ "detached": true })))
+}
