@@ -2,7 +2,7 @@
 //! one row and of batches of the same mean size, replay of 100,000 events, load from a snapshot.
 //! Read the figures as ratios of one run: a fsync takes 0.1 to 3 ms as the machine is busy.
 
-#![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on ends, and says where")]
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on ends, and says where")]
 
 use std::collections::HashSet;
 use std::hint::black_box;

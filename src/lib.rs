@@ -2,6 +2,8 @@
 //! ARCHITECTURE.md says what is where, and why.
 
 pub mod agent;
+pub mod bench;
+pub mod cli;
 
 pub mod commands;
 pub mod crash_point;

@@ -1,5 +1,5 @@
-//! The way of a command: look for its idempotency key, load the aggregate, decide, append where it
-//! was decided, and on a conflict do it again. Nothing here decides what may follow what.
+//! The way of a command: load the aggregate, decide, append where it was decided, and on a conflict
+//! do it again. A repeat under a known idempotency key gets the first answer. Nothing here decides what may follow what.
 
 mod origin;
 mod outcome;
@@ -124,14 +124,17 @@ impl Commands {
         command: &A::Command,
         order: Order<'_>,
     ) -> Result<Done<A>, CommandError<A>> {
-        if let Some(done) = self.repeated(store, id, order.keyed).await? {
-            return Ok(done);
-        }
         let mut tries = 0;
         loop {
             let loaded = store.load(id).await.map_err(CommandError::Store)?;
             match self.try_once(store, loaded, command, order.clone()).await {
                 Err(error) if error.is_conflict() && tries < MAX_CONFLICTS => tries += 1,
+                // The append finds a known key by itself; only a refusal has to ask, since the
+                // state may have moved on since the first time.
+                Err(CommandError::Rejected(rejection)) => {
+                    let repeated = self.repeated(store, id, order.keyed).await?;
+                    return repeated.ok_or(CommandError::Rejected(rejection));
+                }
                 result => return result,
             }
         }

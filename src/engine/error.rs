@@ -43,6 +43,8 @@ impl EngineError {
             Self::Transient(_) => "unavailable",
             Self::Corrupt(_) => "corrupt",
             Self::Newer(_) => "newer_peer",
+            Self::ReadModels(specline_projections::Error::UnknownModel(_)) => "not_found",
+            Self::ReadModels(specline_projections::Error::InvalidCursor(_)) => "invalid_cursor",
             Self::ReadModels(_) => "read_models_unavailable",
             Self::Internal { .. } => "internal",
         }

@@ -127,6 +127,31 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// The token by which whoever may read the engine's file commands it.
+    #[must_use]
+    pub fn operator_token(&self) -> String {
+        let mut mac = blake3::Hasher::new_keyed(&self.inner.secret);
+        mac.update(b"specline operator token v1");
+        mac.finalize().to_hex().to_string()
+    }
+
+    /// Whether nothing is left to do for `spec`: no living sandbox, no event without its
+    /// follow-ups, no read model behind.
+    pub async fn is_settled(&self, spec: SpecId) -> bool {
+        let head = *self.inner.log.watch_head().borrow();
+        let Ok(leases) = self.inner.side.live_leases().await else { return false };
+        let sandboxes = leases.iter().any(|lease| lease.owner == spec.uuid());
+        let projected = *self.inner.projected.borrow() >= head.0;
+        !sandboxes && projected && *self.inner.reacted.borrow() >= head.0
+    }
+
+    /// Closes the read models. The log closes with its last handle.
+    pub async fn close(&self) {
+        self.inner.models.close().await;
+    }
+}
+
 fn json<T: serde::Serialize>(value: &T) -> Result<serde_json::Value, EngineError> {
     serde_json::to_value(value).map_err(|error| internal("it cannot be written as JSON", &error))
 }

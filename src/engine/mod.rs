@@ -58,6 +58,8 @@ struct Inner {
     models: ReadModels,
     /// Position that every healthy read model has passed.
     projected: watch::Sender<u64>,
+    /// Position up to which the reactor has done everything that follows.
+    reacted: watch::Sender<u64>,
     provider: Arc<dyn Provider>,
     snapshots: Arc<Snapshots>,
     secret: [u8; 32],

@@ -35,7 +35,7 @@ pub(super) async fn run(engine: Engine) {
 
 impl Engine {
     /// Folds everything that the log has beyond the read models.
-    pub(super) async fn catch_up(&self) -> Result<(), EngineError> {
+    pub async fn catch_up(&self) -> Result<(), EngineError> {
         loop {
             let Some(from) = self.inner.models.resume_position() else {
                 return Err(EngineError::Corrupt("every read model has stopped".to_owned()));
@@ -52,6 +52,24 @@ impl Engine {
                 tracing::error!(model, cause = ?failure, "a read model stopped");
             }
             self.inner.projected.send_if_modified(|at| raise(at, last));
+        }
+    }
+}
+
+impl Engine {
+    /// Builds a read model anew beside the live one, and swaps it in.
+    pub async fn rebuild(&self, name: &str) -> Result<u64, EngineError> {
+        let models = &self.inner.models;
+        models.begin_rebuild(name).await?;
+        loop {
+            let from = models.rebuild_position(name)?;
+            let rows = self.inner.log.read_all(Position(from), PAGE).await?;
+            let page = decode_page(rows)?;
+            let rebuilt = models.apply_rebuild(name, from, &page).await?;
+            // The live one may have moved on meanwhile: then there is one page more to do.
+            if rebuilt.caught_up && models.swap(name).await.is_ok() {
+                return Ok(rebuilt.position);
+            }
         }
     }
 }

@@ -69,6 +69,7 @@ impl Engine {
                 side: settings.side,
                 models,
                 projected: watch::Sender::new(0),
+                reacted: watch::Sender::new(0),
                 provider: settings.provider,
                 snapshots: Arc::new(settings.snapshots),
                 api_url: settings.api_url,

@@ -10,7 +10,7 @@ use specline_aggregates::{Phase, SandboxId};
 use super::judging::blob_of;
 use super::lookup::{jitter, within};
 use super::{Engine, EngineError};
-use crate::commands::{Actor, Done, Keyed, Order, Origin};
+use crate::commands::{Actor, CommandError, Done, Keyed, Order, Origin};
 use crate::protocol::{
     Assignment, Attach, Detach, FailureAnswer, FailureReport, HeartbeatAnswer, HeartbeatReport,
     Note, Orders, StepAnswer, StepReport, Submission, SubmissionAnswer, VerdictReport,
@@ -97,9 +97,6 @@ impl Engine {
         keyed: Option<&Keyed>,
     ) -> Result<Done<Spec>, EngineError> {
         let commands = self.commands();
-        if let Some(done) = commands.repeated(&commands.specs, lease.owner, keyed).await? {
-            return Ok(done);
-        }
         let mut tries = 0;
         loop {
             let loaded = self.loaded(lease.owner.into()).await?;
@@ -118,6 +115,10 @@ impl Engine {
             let order = Order::from(&origin).keyed(keyed).with_blobs(blob_of(&submission.output));
             match commands.try_once(&commands.specs, loaded, &command, order).await {
                 Err(error) if error.is_conflict() && tries < MAX_CONFLICTS => tries += 1,
+                Err(CommandError::Rejected(rejection)) => {
+                    let done = commands.repeated(&commands.specs, lease.owner, keyed).await?;
+                    return done.ok_or_else(|| EngineError::refused(&rejection));
+                }
                 result => return Ok(result?),
             }
         }

@@ -40,7 +40,9 @@ impl From<EngineError> for Refusal {
         // What went wrong inside stays inside.
         let detail = match &error {
             EngineError::Internal { what, .. } => (*what).to_owned(),
-            EngineError::ReadModels(_) => "the read models cannot be used".to_owned(),
+            EngineError::ReadModels(_) if status.is_server_error() => {
+                "the read models cannot be used".to_owned()
+            }
             EngineError::Transient(_) => {
                 "the log cannot be used right now; ask again in a moment".to_owned()
             }
@@ -56,14 +58,15 @@ impl From<EngineError> for Refusal {
 
 fn status_of(error: &EngineError) -> StatusCode {
     match error {
-        EngineError::NotFound { .. } | EngineError::Refused { code: "not_found", .. } => {
-            StatusCode::NOT_FOUND
-        }
+        EngineError::ReadModels(specline_projections::Error::UnknownModel(_))
+        | EngineError::NotFound { .. }
+        | EngineError::Refused { code: "not_found", .. } => StatusCode::NOT_FOUND,
         EngineError::Refused {
             code: "invalid_input" | "gate_failed" | "idempotency_key_reused",
             ..
         }
         | EngineError::InvalidInput { .. }
+        | EngineError::ReadModels(specline_projections::Error::InvalidCursor(_))
         | EngineError::Snapshot(_) => StatusCode::UNPROCESSABLE_ENTITY,
         EngineError::Refused { code: "too_large", .. } => StatusCode::PAYLOAD_TOO_LARGE,
         EngineError::Refused { code: "corrupt", .. } | EngineError::Corrupt(_) => {

@@ -5,6 +5,7 @@ mod auth;
 mod body;
 mod error;
 mod health;
+mod lists;
 mod reads;
 mod sandboxes;
 mod specs;
@@ -48,6 +49,9 @@ pub fn router(api: Api) -> Router {
         .route("/{id}", get(reads::show).patch(specs::revise))
         .route("/{id}/events", get(reads::events))
         .route("/{id}/context", get(reads::context))
+        .route("/{id}/requirements", get(lists::requirements))
+        .route("/{id}/detail", get(lists::detail))
+        .route("/{id}/timeline", get(lists::timeline))
         .route("/{id}/phases/{phase}", get(reads::phase))
         .route("/{id}/execute", post(specs::execute))
         .route("/{id}/resume", post(specs::resume))
@@ -71,7 +75,10 @@ pub fn router(api: Api) -> Router {
     Router::new()
         .nest("/api/v1/specs", specs)
         .nest("/api/v1/sandboxes", sandboxes)
+        .route("/api/v1/tasks", get(lists::tasks))
+        .route("/api/v1/tickets", get(lists::tickets))
         .route("/api/v1/projections", get(health::projections))
+        .route("/api/v1/projections/{name}/rebuild", post(lists::rebuild))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .fallback(error::no_such_route)

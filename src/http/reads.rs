@@ -1,5 +1,7 @@
 //! Reads of specs: the list from its read model, one spec and its log from the log itself.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use serde::{Deserialize, Serialize};
@@ -72,7 +74,7 @@ pub struct SpecList {
 }
 
 impl Api {
-    async fn at_least(&self, position: Option<u64>) -> Result<(), Refusal> {
+    pub(super) async fn at_least(&self, position: Option<u64>) -> Result<(), Refusal> {
         let Some(position) = position else { return Ok(()) };
         if self.engine.wait_for(Position(position)).await {
             return Ok(());
@@ -131,6 +133,36 @@ pub(super) struct EventsQuery {
     #[serde(default)]
     after: u64,
     limit: Option<u32>,
+    /// Seconds to wait for the first event.
+    #[serde(default)]
+    wait: u64,
+}
+
+/// Longest that a reader of events is kept waiting.
+const MAX_WAIT: Duration = Duration::from_secs(30);
+
+impl Api {
+    async fn wait_for_events(
+        &self,
+        stream: &StreamId,
+        (after, limit): (u64, usize),
+        wait: u64,
+    ) -> Result<Vec<Recorded>, EngineError> {
+        let log = self.engine.log();
+        let end = tokio::time::Instant::now() + Duration::from_secs(wait).min(MAX_WAIT);
+        let mut head = log.watch_head();
+        loop {
+            head.borrow_and_update();
+            let rows = log.read_stream(stream, after, limit).await?;
+            if !rows.is_empty() || tokio::time::Instant::now() >= end {
+                return Ok(rows);
+            }
+            tokio::select! {
+                changed = head.changed() => if changed.is_err() { return Ok(rows) },
+                () = tokio::time::sleep_until(end) => {}
+            }
+        }
+    }
 }
 
 pub(super) async fn events(
@@ -142,8 +174,7 @@ pub(super) async fn events(
     api.engine.spec(id).await?;
     let stream = StreamId { aggregate_type: "Spec".to_owned(), aggregate_id: id.uuid() };
     let limit = query.limit.unwrap_or(MAX_PAGE).clamp(1, MAX_PAGE) as usize;
-    let rows = api.engine.log().read_stream(&stream, query.after, limit).await;
-    let rows = rows.map_err(EngineError::from)?;
+    let rows = api.wait_for_events(&stream, (query.after, limit), query.wait).await?;
     let events = rows.into_iter().map(EventView::try_from).collect::<Result<Vec<_>, _>>();
     Ok(Json(events.map_err(|error| EngineError::Corrupt(error.to_string()))?))
 }

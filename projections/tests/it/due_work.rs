@@ -95,11 +95,11 @@ async fn read_models_say_what_the_aggregate_says() {
     println!("SPECLINE_SEED={seed}");
     let (files, mut world, mut draw) = (Files::new(), World::new(), Draw::new(seed));
     let models = files.open(0).await;
-    for n in 0..24 {
+    for n in 0..16 {
         world.draft(n, policy(n));
     }
     let (mut applied, mut seen) = (0, std::collections::BTreeSet::new());
-    for _ in 0..120 {
+    for _ in 0..90 {
         let ids: Vec<SpecId> = world.specs.keys().copied().collect();
         for id in &ids {
             step(&mut world, *id, &mut draw);
@@ -119,8 +119,8 @@ async fn read_models_say_what_the_aggregate_says() {
     let types: std::collections::BTreeSet<_> =
         world.log.iter().map(|event| event.event_type.as_str()).collect();
     let all = specline_aggregates::spec::Event::NAMES;
-    let missed: Vec<_> = all.iter().filter(|name| !types.contains(*name)).collect();
-    assert_eq!(missed, [&"TicketLinked"], "the walk met every other event of a spec");
+    let missed: Vec<_> = all.into_iter().filter(|name| !types.contains(name)).collect();
+    assert!(missed.is_empty(), "the walk did not meet {missed:?}");
 }
 
 /// `due` and `next_due` against everything that waits.

@@ -1,1 +1,119 @@
-//! todo
+//! A read model that stops, and cursors that do not fit the log.
+
+use specline_aggregates::{Digest, Policy, task};
+use specline_projections::{DomainEvent, LogId, ReadModels, State};
+use sqlx::Connection;
+use uuid::Uuid;
+
+use crate::files::{Files, LOG, catch_up, dump};
+use crate::paging::eventful;
+use crate::work::busy;
+use crate::world::World;
+
+/// A log with an event in its middle that cannot follow; and that event's position.
+fn broken() -> (World, u64) {
+    let mut world = World::new();
+    let (_, task) = busy(&mut world);
+    let sequence = world.tasks[&task].version() + 1;
+    let completed = task::Event::TaskCompleted { result: Digest::of(b"never submitted") };
+    world.write(task.uuid(), sequence, DomainEvent::Task(completed));
+    let position = world.head();
+    world.draft(77, Policy::default());
+    (world, position)
+}
+
+#[tokio::test]
+async fn one_that_cannot_fold_stops_alone_and_says_why() {
+    for size in [1, 13, 1_000] {
+        let (world, position) = broken();
+        let files = Files::new();
+        let models = files.open(world.head()).await;
+        catch_up(&models, &world, size).await;
+        check_stopped(&models, &world, position);
+        let before = dump(&models).await;
+        models.close().await;
+
+        // It is still known after a restart, and what it has is still there.
+        let models = files.open(world.head()).await;
+        check_stopped(&models, &world, position);
+        assert_eq!(dump(&models).await, before);
+        assert_eq!(models.resume_position(), Some(world.head()));
+    }
+}
+
+fn check_stopped(models: &ReadModels, world: &World, position: u64) {
+    for status in models.status() {
+        if status.model == "task_queue" {
+            let State::Failed(failure) = &status.state else { panic!("it failed: {status:?}") };
+            assert_eq!(failure.position, position);
+            assert_eq!(failure.cause, "event TaskCompleted cannot follow state completed");
+            assert!(status.position < position, "it stands before the event: {status:?}");
+            let between = world.after(status.position);
+            assert_eq!(between[0].position, position, "and right before it");
+        } else {
+            assert_eq!((&status.state, status.position), (&State::Running, world.head()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn apply_tells_who_failed_once() {
+    let (world, position) = broken();
+    let files = Files::new();
+    let models = files.open(world.head()).await;
+    let applied = models.apply(0, &world.log).await.unwrap();
+    assert_eq!(applied.failed.len(), 1);
+    assert_eq!((applied.failed[0].0, applied.failed[0].1.position), ("task_queue", position));
+    assert_eq!(applied.positions["spec_board"], world.head());
+    let head = world.head();
+    let mut world = world;
+    world.draft(78, Policy::default());
+    let applied = models.apply(head, world.after(head)).await.unwrap();
+    assert_eq!(applied.failed, []);
+    assert_eq!(applied.positions["spec_board"], world.head());
+}
+
+#[tokio::test]
+async fn a_cursor_of_another_log_or_beyond_the_head_begins_again() {
+    let world = eventful();
+    let files = Files::new();
+    let models = files.open(world.head()).await;
+    catch_up(&models, &world, 100).await;
+    let reference = dump(&models).await;
+    models.close().await;
+
+    let restored = LogId { incarnation: 2, ..LOG };
+    let other = LogId { log_id: Uuid::from_u128(8), ..LOG };
+    for (log, head) in [(restored, world.head()), (other, world.head()), (other, 3)] {
+        let models = ReadModels::open(&files.path(), log, head).await.unwrap();
+        assert_eq!(models.resume_position(), Some(0));
+        assert!(dump(&models).await.iter().all(|(_, bytes)| bytes.is_empty()));
+        catch_up(&models, &world, 100).await;
+        assert_eq!(dump(&models).await, reference);
+        models.close().await;
+    }
+    let models = ReadModels::open(&files.path(), other, world.head()).await.unwrap();
+    assert_eq!(models.resume_position(), Some(world.head()), "the same log goes on");
+}
+
+#[tokio::test]
+async fn another_form_of_row_is_rebuilt() {
+    let world = eventful();
+    let files = Files::new();
+    let models = files.open(world.head()).await;
+    catch_up(&models, &world, 100).await;
+    let reference = dump(&models).await;
+    models.close().await;
+
+    let url = format!("sqlite://{}", files.path().display());
+    let mut database = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    let older = "UPDATE read_model_cursors SET schema_version = 0 WHERE model = 'tickets'";
+    sqlx::query(older).execute(&mut database).await.unwrap();
+    database.close().await.unwrap();
+
+    let models = files.open(world.head()).await;
+    assert_eq!(models.position("tickets").unwrap(), 0);
+    assert_eq!(models.position("spec_board").unwrap(), world.head());
+    catch_up(&models, &world, 100).await;
+    assert_eq!(dump(&models).await, reference);
+}

@@ -1,1 +1,68 @@
-//! todo
+//! The same bytes, however the events are paged.
+
+use specline_aggregates::SpecId;
+use specline_projections::Error;
+
+use crate::files::{Files, catch_up, dump};
+use crate::walk::{Draw, policy, step};
+use crate::work::busy;
+use crate::world::World;
+
+/// Some specs that wander, and one whose tasks are worked on.
+pub fn eventful() -> World {
+    let (mut world, mut draw) = (World::new(), Draw::new(5));
+    for n in 0..6 {
+        world.draft(n, policy(n));
+    }
+    for _ in 0..30 {
+        let ids: Vec<SpecId> = world.specs.keys().copied().collect();
+        for id in ids {
+            step(&mut world, id, &mut draw);
+        }
+    }
+    busy(&mut world);
+    world
+}
+
+#[tokio::test]
+async fn page_sizes_give_the_same_bytes() {
+    let world = eventful();
+    let mut dumps = Vec::new();
+    for size in [1, 7, 1_000] {
+        let files = Files::new();
+        let models = files.open(world.head()).await;
+        catch_up(&models, &world, size).await;
+        dumps.push(dump(&models).await);
+    }
+    assert!(dumps[0].iter().all(|(_, bytes)| !bytes.is_empty()), "every read model has rows");
+    assert_eq!(dumps[0], dumps[1]);
+    assert_eq!(dumps[0], dumps[2]);
+}
+
+#[tokio::test]
+async fn events_that_are_known_are_skipped_and_holes_are_refused() {
+    let world = eventful();
+    let (files, reference) = (Files::new(), Files::new());
+    let models = files.open(world.head()).await;
+    let half = &world.log[..world.log.len() / 2];
+    models.apply(0, half).await.unwrap();
+    models.apply(0, half).await.unwrap();
+    let middle = half.last().unwrap().position;
+    assert_eq!(models.min_position(&["spec_board", "due_work"]).unwrap(), middle);
+
+    // A page that begins further on would leave a hole: nobody takes it.
+    let beyond = world.log[half.len() + 3].position;
+    let applied = models.apply(beyond, world.after(beyond)).await.unwrap();
+    assert!(applied.positions.values().all(|position| *position == middle), "{applied:?}");
+
+    // A page that overlaps is taken from where each stands.
+    models.apply(0, &world.log).await.unwrap();
+    let clean = reference.open(world.head()).await;
+    catch_up(&clean, &world, 100).await;
+    assert_eq!(dump(&models).await, dump(&clean).await);
+
+    let mut twisted = world.log.clone();
+    twisted.swap(3, 4);
+    let refused = models.apply(0, &twisted).await;
+    assert!(matches!(refused, Err(Error::Disorder { .. })), "{refused:?}");
+}

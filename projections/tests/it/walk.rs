@@ -3,8 +3,8 @@
 
 use specline_aggregates::spec::command as spec_command;
 use specline_aggregates::spec::command::Command;
-use specline_aggregates::spec::{FailureKind, LossCause, Payload, Sandbox, Status};
-use specline_aggregates::{Phase, Policy, RawJson, SpecId, Usage, derive_id};
+use specline_aggregates::spec::{FailureKind, LossCause, Sandbox, Status};
+use specline_aggregates::{Phase, Policy, RawJson, SpecId, TicketId, Usage, derive_id};
 
 use crate::world::{USAGE, World, output};
 
@@ -68,7 +68,7 @@ fn natural(world: &mut World, id: SpecId, draw: &mut Draw) {
 fn anything(world: &mut World, id: SpecId, draw: &mut Draw) {
     let by = "someone".to_owned();
     let reason = "for the test".to_owned();
-    match draw.below(18) {
+    match draw.below(19) {
         0 => lose(world, id, draw),
         1 => fail(world, id, draw),
         2 => time_out(world, id),
@@ -78,7 +78,7 @@ fn anything(world: &mut World, id: SpecId, draw: &mut Draw) {
         6 => edit(world, id, draw),
         7 => reject(world, id),
         8 => world.submit(id, RawJson::parse("{\"no\": \"shape\"}".into()).unwrap()),
-        9 => record_step(world, id, draw),
+        9 => world.step(id, u32::try_from(draw.below(9)).unwrap()),
         10 => {
             let now = world.now;
             world.spec(id, &Command::ExpireApproval(spec_command::ExpireApproval { now }))
@@ -95,6 +95,10 @@ fn anything(world: &mut World, id: SpecId, draw: &mut Draw) {
         }
         15 => fork(world, id),
         16 => world.spec(id, &Command::Comment(spec_command::Comment { by, text: reason })),
+        17 => {
+            let ticket = TicketId::new(derive_id(&["test", "ticket"]));
+            world.spec(id, &Command::LinkTicket(spec_command::LinkTicket { ticket }))
+        }
         _ => world.attach(id),
     };
 }
@@ -204,25 +208,6 @@ fn time_out(world: &mut World, id: SpecId) -> bool {
     world.spec(id, &Command::TimeOut(timeout))
 }
 
-fn record_step(world: &mut World, id: SpecId, draw: &mut Draw) -> bool {
-    let spec = &world.specs[&id];
-    let (Some(phase), Some(running)) = (spec.phase(), spec.current().and_then(|s| s.running))
-    else {
-        return false;
-    };
-    let number = u32::try_from(draw.below(9)).unwrap();
-    let step = spec_command::RecordStep {
-        epoch: spec.epoch(),
-        phase,
-        attempt: running.number,
-        number,
-        name: format!("step {number}"),
-        result: Payload::of(RawJson::parse("{\"read\": 1}".into()).unwrap()),
-        usage: USAGE,
-    };
-    world.spec(id, &Command::RecordStep(step))
-}
-
 fn revise(world: &mut World, id: SpecId, draw: &mut Draw) -> bool {
     let n = draw.below(100);
     let description = (n % 2 == 0).then(|| format!("Limit each client to {n} links a minute."));
@@ -238,7 +223,7 @@ fn fork(world: &mut World, source: SpecId) -> bool {
     let n = world.specs.len().to_string();
     let spec = SpecId::new(derive_id(&["test", "fork", &n]));
     // Enough forks to meet each event, and not so many that the walk goes nowhere.
-    if world.specs.len() > 60 {
+    if world.specs.len() > 24 {
         return false;
     }
     let state = world.specs[&source].clone();

@@ -217,6 +217,25 @@ impl World {
         self.spec(id, &Command::SubmitOutput(Box::new(submit)))
     }
 
+    /// Records step `number` of the attempt that runs; false when none does.
+    pub fn step(&mut self, id: SpecId, number: u32) -> bool {
+        let spec = &self.specs[&id];
+        let (Some(phase), Some(running)) = (spec.phase(), spec.current().and_then(|s| s.running))
+        else {
+            return false;
+        };
+        let step = spec_command::RecordStep {
+            epoch: spec.epoch(),
+            phase,
+            attempt: running.number,
+            number,
+            name: format!("step {number}"),
+            result: spec::Payload::of(RawJson::parse("{\"read\": 1}".into()).unwrap()),
+            usage: USAGE,
+        };
+        self.spec(id, &Command::RecordStep(step))
+    }
+
     pub fn plan_sync(&mut self, id: SpecId) -> bool {
         let plan = spec_command::PlanSync {
             folder: "specs/add-rate-limiting".into(),

@@ -10,7 +10,7 @@ use super::draft::{overlap, pascal};
 use super::groups::{self, Group};
 use super::language::{self, Family, Role};
 use super::placement::{self, Place};
-use super::{feature, grammar, rank, tokens};
+use super::{feature, grammar, rank, sentence, tokens};
 
 const MAX_EXISTING: usize = 3;
 
@@ -27,8 +27,11 @@ pub(super) fn of(source: &Source<'_>, place: &Place) -> Vec<Component> {
     let requirements = &source.requirements.requirements;
     let mut names = BTreeSet::new();
     let mut components = Vec::new();
-    for group in groups::of(requirements) {
-        components.push(core(source, place, &group, &mut names));
+    match faulty_file(source, place) {
+        Some(path) => components.push(mended(source, &path, &mut names)),
+        None => components.extend(
+            groups::of(requirements).iter().map(|group| core(source, place, group, &mut names)),
+        ),
     }
     let cores: Vec<String> = components.iter().map(|c: &Component| c.name.clone()).collect();
     let taken: BTreeSet<String> = components.iter().filter_map(|c| c.path.clone()).collect();
@@ -50,6 +53,23 @@ pub(super) fn of(source: &Source<'_>, place: &Place) -> Vec<Component> {
         });
     }
     components
+}
+
+/// A fault is mended where it is, and not in a new file.
+fn faulty_file(source: &Source<'_>, place: &Place) -> Option<String> {
+    let is_fault = sentence::has_fault(&feature::text(source.request))
+        && source.requirements.requirements.iter().any(|r| r.title.starts_with("Reproduce"));
+    let is_prose = place.family == Family::Prose;
+    existing(source, place).into_iter().next().filter(|_| is_fault && !is_prose)
+}
+
+fn mended(source: &Source<'_>, path: &str, names: &mut BTreeSet<String>) -> Component {
+    let mut component = touched(source, path, &[], names);
+    let why = component.responsibility.split_once("Chosen because ").map_or("", |(_, why)| why);
+    component.responsibility = format!("Existing file, mended. Chosen because {why}");
+    let all = source.requirements.requirements.iter();
+    component.requirements = all.map(|requirement| requirement.id.clone()).collect();
+    component
 }
 
 fn first_ids(requirements: &[Requirement]) -> Vec<String> {
@@ -105,7 +125,6 @@ fn kind_of_new(source: &Source<'_>, place: &Place) -> &'static str {
         (Family::Prose, _) => "document",
         (_, "rate-limit" | "auth" | "metrics") if is_web => "middleware",
         (_, "theme") => "user interface",
-        (_, "command") => "command",
         (_, "health") if is_web => "HTTP handler",
         _ if is_web => "service",
         _ => "module",

@@ -23,7 +23,7 @@ pub(super) fn of(ears: &Ears, written: &[String], scenario: Option<&Gherkin>) ->
     if criteria.len() < 2 {
         let wanted = 2 - criteria.len();
         let own = derived(ears);
-        let from = if criteria.is_empty() { 0 } else { 1 };
+        let from = usize::from(!criteria.is_empty());
         criteria.extend(own.into_iter().skip(from).take(wanted));
     }
     criteria
@@ -83,7 +83,7 @@ fn object(ears: &Ears) -> String {
         .filter_map(|word| rest.find(word))
         .min();
     let object = rest[..end.unwrap_or(rest.len())].trim();
-    if object.is_empty() || object.starts_with('«') { "it".into() } else { object.to_owned() }
+    if object.is_empty() || object.contains('«') { "it".into() } else { object.to_owned() }
 }
 
 fn derived(ears: &Ears) -> Vec<Criterion> {
@@ -106,8 +106,8 @@ fn derived(ears: &Ears) -> Vec<Criterion> {
             criterion(&given, event, &format!("{fact}, exactly 1 time for each occurrence")),
             criterion(
                 &given,
-                &format!("60 seconds pass without this: {event}"),
-                &format!("it is counted 0 times that {fact}"),
+                &format!("a test of 60 seconds ends without this: {event}"),
+                &format!("the test has seen 0 times that {fact}"),
             ),
         ];
     }

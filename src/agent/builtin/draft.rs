@@ -1,5 +1,7 @@
 //! Small pieces of wording that several phases share.
 
+use std::collections::BTreeMap;
+
 use super::feature::Term;
 use super::rank::Hit;
 use super::survey::Survey;
@@ -22,7 +24,7 @@ pub(super) fn why(survey: &Survey, terms: &[Term], hit: &Hit) -> String {
     if !in_path.is_empty() {
         parts.push(format!("its path names {}", in_path.join(", ")));
     }
-    let symbols = matched_symbols(survey, hit);
+    let symbols = matched_symbols(survey, terms, hit);
     if !symbols.is_empty() {
         let shown: Vec<String> =
             symbols.iter().take(4).map(|s| format!("`{}` (line {})", s.name, s.line)).collect();
@@ -60,15 +62,21 @@ fn text_match(term: &Term, found: &super::rank::Match) -> String {
     format!("\"{}\" ({label} {}{more})", term.shown, lines.join(", "))
 }
 
-fn matched_symbols<'a>(survey: &'a Survey, hit: &Hit) -> Vec<&'a Symbol> {
-    let mut indices: Vec<usize> =
-        hit.matches.values().flat_map(|found| found.symbols.iter().copied()).collect();
-    indices.sort_unstable();
-    indices.dedup();
+/// The symbols that match, those that say most of the request first.
+fn matched_symbols<'a>(survey: &'a Survey, terms: &[Term], hit: &Hit) -> Vec<&'a Symbol> {
+    let mut weights: BTreeMap<usize, f64> = BTreeMap::new();
+    for (term, found) in &hit.matches {
+        for symbol in &found.symbols {
+            *weights.entry(*symbol).or_insert(0.0) += terms[*term].weight;
+        }
+    }
     let all = &survey.symbols[hit.file];
-    let mut symbols: Vec<&Symbol> = indices.iter().map(|index| &all[*index]).collect();
-    symbols.sort_by_key(|symbol| (!symbol.is_public, symbol.line));
-    symbols
+    let mut symbols: Vec<(f64, &Symbol)> =
+        weights.into_iter().map(|(index, weight)| (weight, &all[index])).collect();
+    symbols.sort_by(|(a, x), (b, y)| {
+        b.total_cmp(a).then((!x.is_public, x.line).cmp(&(!y.is_public, y.line)))
+    });
+    symbols.into_iter().map(|(_, symbol)| symbol).collect()
 }
 
 /// `text` with its first letter in upper case.

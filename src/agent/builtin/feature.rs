@@ -3,6 +3,8 @@
 use super::Request;
 use super::grammar;
 use super::markdown;
+use super::modal;
+use super::prose;
 use super::tokens;
 use super::topics::{self, Topic};
 
@@ -23,7 +25,8 @@ const PLAIN: &[&str] = &[
     "chang", "test", "value", "number", "name", "list", "page", "fail", "crash", "bug", "fix",
     "error", "public", "better", "improv", "public", "default", "set", "show", "view", "http",
     "https", "www", "com", "given", "api", "customer", "people", "person", "client", "second",
-    "see", "first", "copi", "hold", "column", "old", "than", "hand", "line", "within", "minut", "day", "hour", "start", "run", "call",
+    "see", "first", "copi", "hold", "column", "old", "than", "hand", "line", "within", "minut",
+    "day", "hour", "start", "run", "call",
 ];
 
 const MAX_TERMS: usize = 40;
@@ -46,7 +49,9 @@ pub(super) fn name(request: &Request<'_>) -> String {
     };
     let title = first(request.title);
     let title = if title.is_empty() { first(request.description) } else { title };
-    let title = title.split(". ").next().unwrap_or_default();
+    let sentences = prose::sentences(&title);
+    let asking = sentences.iter().find(|sentence| modal::asks(sentence));
+    let title = asking.or(sentences.first()).map_or("", String::as_str);
     let words: Vec<&str> = title.split_whitespace().take(8).collect();
     let short: String = words.join(" ").chars().take(80).collect();
     let short = short.trim_end_matches(['.', ':', ',', ';', '!', '?', '-']).trim().to_owned();
@@ -55,7 +60,7 @@ pub(super) fn name(request: &Request<'_>) -> String {
 
 /// The words that name the feature, for file names: `rate`, `limiting`.
 pub(super) fn slug_words(request: &Request<'_>) -> Vec<String> {
-    if let Some(topic) = topic(request) {
+    if let Some(topic) = topic(request).filter(|topic| !topic.slug.is_empty()) {
         return topic.slug.split('-').map(str::to_owned).collect();
     }
     let name = name(request);
@@ -63,6 +68,7 @@ pub(super) fn slug_words(request: &Request<'_>) -> Vec<String> {
     let content: Vec<String> = tokens::words(head)
         .into_iter()
         .filter(|word| word.is_ascii() && !tokens::is_stop(word) && !is_request_verb(word))
+        .filter(|word| !grammar::is_people(word))
         .filter(|word| word.len() <= 24 && !word.starts_with(|c: char| c.is_ascii_digit()))
         .collect();
     let mut slug: Vec<String> = content.into_iter().take(3).collect();
@@ -103,8 +109,8 @@ pub(super) fn terms(request: &Request<'_>) -> Vec<Term> {
             if terms.iter().any(|term| term.stem == stem) || terms.len() == MAX_TERMS {
                 continue;
             }
-            let is_weak = PLAIN.contains(&stem.as_str())
-                || (weight < 2.0 && grammar::is_base_verb(&word));
+            let is_weak =
+                PLAIN.contains(&stem.as_str()) || (weight < 2.0 && grammar::is_base_verb(&word));
             let weight = if is_weak { weight * 0.25 } else { weight };
             terms.push(Term { stem, shown: word, weight, is_added: false });
         }

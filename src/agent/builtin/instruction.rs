@@ -180,19 +180,26 @@ fn fault(text: &str, lower: &str) -> Option<Ears> {
             return Some(Ears::plain(&subject_of(&text[..at]), response));
         }
     }
+    for mark in [" returns 500", " returns an error", " answers with 500", " shows an error"] {
+        if let Some(at) = lower.find(mark) {
+            let (verb, rest) = split_first(text[at..].trim());
+            let base = grammar::base_of_third(verb).unwrap_or_else(|| verb.to_owned());
+            return Some(Ears::plain(&subject_of(&text[..at]), format!("NOT {base} {rest}")));
+        }
+    }
     let words: Vec<&str> = text.split(' ').collect();
-    let at = words.iter().skip(1).take(10).position(|word| {
-        let word = word.to_lowercase();
-        word != "errors" && word != "crash" && grammar::FAULTS.contains(&word.as_str())
-    })? + 1;
-    let base = grammar::base_of_third(&words[at].to_lowercase())
-        .unwrap_or_else(|| words[at].to_lowercase());
+    let at = words
+        .iter()
+        .skip(1)
+        .take(10)
+        .position(|word| grammar::fault(&word.to_lowercase()).is_some())?
+        + 1;
+    let base = grammar::fault(&words[at].to_lowercase())?;
     let subject = subject_of(&words[..at].join(" "));
     let response = format!("NOT {base} {}", words[at + 1..].join(" "));
     let response = response.trim_end().to_owned();
-    let n_words = response.split_whitespace().count();
-    let response =
-        if n_words < 3 { format!("NOT {base} and complete the operation") } else { response };
+    let is_bare = response.split_whitespace().count() < 3;
+    let response = if is_bare { format!("NOT {base} in this case") } else { response };
     Some(Ears::plain(&subject, response))
 }
 

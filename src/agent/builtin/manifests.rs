@@ -44,7 +44,7 @@ pub(super) fn read(file: &File) -> Option<Manifest> {
         "docker-compose.yml" | "docker-compose.yaml" | "compose.yaml" | "compose.yml" => {
             images(text, blank("container composition"))
         }
-        _ if name.starts_with("requirements") && name.ends_with(".txt") => {
+        _ if name.starts_with("requirements") && language::of(name).0 == "Text" => {
             requirements(text, blank("Python requirements"))
         }
         _ if is_ci(&file.path) => blank("continuous integration"),

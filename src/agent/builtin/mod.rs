@@ -21,6 +21,7 @@ mod item;
 mod language;
 mod manifests;
 mod markdown;
+mod modal;
 mod models;
 mod placement;
 mod prose;

@@ -136,7 +136,7 @@ fn field(family: Family, line: &str) -> Option<String> {
         }
         Family::Other => {
             let kind = after.split_whitespace().next()?.trim_end_matches(',');
-            let is_key = name.chars().all(|c| c.is_uppercase());
+            let is_key = name.chars().all(char::is_uppercase);
             (!is_key && !kind.starts_with(['=', '('])).then_some((name, kind))
         }
         Family::Python | Family::Prose | Family::Plain => None,

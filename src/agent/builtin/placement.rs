@@ -86,7 +86,8 @@ fn home(survey: &Survey, anchor: &str, family: Family, homes: &[&str]) -> Option
         let last = folder.rsplit('/').next().unwrap_or_default();
         let Some(wish) = homes.iter().position(|home| *home == last) else { continue };
         let shared = shared_parts(folder, language::folder(anchor));
-        if shared == 0 && anchor.contains('/') {
+        // Go's commands are thin, and their code lies elsewhere.
+        if shared == 0 && anchor.contains('/') && !anchor.starts_with("cmd/") {
             continue;
         }
         let better = best.is_none_or(|(s, w, _)| (shared, usize::MAX - wish) > (s, usize::MAX - w));
@@ -125,7 +126,7 @@ impl Place {
     pub(super) fn source(&self, survey: &Survey, words: &[String]) -> String {
         let name = match self.family {
             Family::Java => draft::pascal(words),
-            Family::Script => self.script_name(survey, words),
+            Family::Script => Self::script_name(survey, words),
             Family::Prose | Family::Plain => words.join("-"),
             Family::Rust | Family::Python | Family::Go | Family::Other => words.join("_"),
         };
@@ -133,7 +134,7 @@ impl Place {
     }
 
     /// The style of the names around it.
-    fn script_name(&self, survey: &Survey, words: &[String]) -> String {
+    fn script_name(survey: &Survey, words: &[String]) -> String {
         let stems: Vec<&str> = survey
             .files
             .iter()
@@ -142,7 +143,7 @@ impl Place {
             .collect();
         let n_camel = stems.iter().filter(|s| s.chars().skip(1).any(char::is_uppercase)).count();
         let n_kebab = stems.iter().filter(|s| s.contains('-')).count();
-        if n_camel > n_kebab { draft::uncapital(&draft::pascal(words)) } else { words.join("-") }
+        if n_camel > n_kebab { camel(words) } else { words.join("-") }
     }
 
     /// The path of the file where execution starts in a new project.
@@ -159,6 +160,11 @@ impl Place {
         };
         Some(name.to_owned())
     }
+}
+
+fn camel(words: &[String]) -> String {
+    let (first, rest) = words.split_first().map_or(("", words), |(f, rest)| (f.as_str(), rest));
+    format!("{first}{}", draft::pascal(rest))
 }
 
 /// The manifest of a new project.
@@ -227,11 +233,16 @@ fn rust_test(survey: &Survey, path: &str, snake: &str) -> String {
     format!("{root}tests/{snake}.rs")
 }
 
-/// The folder with most tests of a family, nearest to `path`.
+/// The folder with most tests of a family, nearest to `path`; none where tests lie beside source.
 fn test_folder(survey: &Survey, family: Family, path: &str) -> Option<String> {
     let near = language::folder(path);
     let folders = survey.test_folders();
-    let known = folders.into_iter().filter(|folder| {
+    let holds_source = |folder: &String| {
+        let mut sources = survey.files.iter().filter(|f| f.is_source() && f.family == family);
+        sources.any(|file| language::folder(&file.path) == folder)
+    };
+    let apart = folders.into_iter().filter(|folder| !holds_source(folder));
+    let known = apart.filter(|folder| {
         survey.tests().any(|file| file.family == family && language::folder(&file.path) == folder)
     });
     let mut known: Vec<(usize, String)> =

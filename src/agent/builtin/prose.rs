@@ -1,5 +1,7 @@
 //! Splits prose into sentences.
 
+use super::grammar;
+
 /// Ends that are no end of a sentence.
 const ABBREVIATIONS: &[&str] =
     &["e.g", "i.e", "etc", "vs", "cf", "approx", "no", "mr", "mrs", "dr"];
@@ -21,7 +23,26 @@ pub(super) fn sentences(text: &str) -> Vec<String> {
         }
     }
     push(&mut sentences, &text[start..]);
+    for index in 1..sentences.len() {
+        if let Some(resolved) = resolve(&sentences[index - 1], &sentences[index]) {
+            sentences[index] = resolved;
+        }
+    }
     sentences
+}
+
+/// A sentence that begins with "They", said of the people that the one before begins with; an "it"
+/// in it is then what that one ends with.
+fn resolve(before: &str, sentence: &str) -> Option<String> {
+    let rest = sentence.strip_prefix("They ")?;
+    let people = before.split(' ').next().filter(|word| grammar::is_people(word))?;
+    let words: Vec<&str> = before.split(' ').collect();
+    let object = match words[..] {
+        [.., article @ ("their" | "the" | "a" | "an"), noun] => format!("{article} {noun}"),
+        _ => "it".to_owned(),
+    };
+    let words = rest.split(' ').map(|word| if word == "it" { object.as_str() } else { word });
+    Some(format!("{people} {}", words.collect::<Vec<_>>().join(" ")))
 }
 
 fn push(sentences: &mut Vec<String>, sentence: &str) {

@@ -4,7 +4,7 @@
 use super::draft::uncapital;
 use super::ears::Ears;
 use super::grammar;
-use super::item::find_word;
+use super::modal;
 
 /// What a sentence asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,7 +179,7 @@ fn is_main(text: &str) -> bool {
     let lower = text.to_lowercase();
     let first = lower.split(' ').next().unwrap_or_default();
     let starts = ["the", "it", "we", "a", "an", "then", "they", "users", "no", "all", "each"];
-    grammar::is_base_verb(first) || starts.contains(&first) || modal(&lower).is_some()
+    grammar::is_base_verb(first) || starts.contains(&first) || modal::find(&lower).is_some()
 }
 
 /// Cuts a trailing `when …`, `if …`, `while …` off.
@@ -225,51 +225,6 @@ fn conjugated(words: &[&str]) -> String {
         verb => verb.to_owned(),
     };
     format!("{verb} {}", rest.join(" ")).trim_end().to_owned()
-}
-
-/// Modal forms, longest first, with whether they deny and whether they allow.
-const MODALS: &[(&str, bool, bool)] = &[
-    ("should not be able to", true, true),
-    ("must not be able to", true, true),
-    ("should be able to", false, true),
-    ("must be able to", false, true),
-    ("will be able to", false, true),
-    ("needs to be able to", false, true),
-    ("need to be able to", false, true),
-    ("is able to", false, true),
-    ("are able to", false, true),
-    ("should never", true, false),
-    ("must never", true, false),
-    ("must not", true, false),
-    ("should not", true, false),
-    ("shouldn't", true, false),
-    ("will not", true, false),
-    ("mustn't", true, false),
-    ("should", false, false),
-    ("must", false, false),
-    ("will", false, false),
-    ("needs to", false, false),
-    ("need to", false, false),
-    ("has to", false, false),
-    ("have to", false, false),
-    ("ought to", false, false),
-    ("cannot", true, true),
-    ("can not", true, true),
-    ("can't", false, true),
-    ("can", false, true),
-    ("may", false, true),
-];
-
-type Modal = (usize, usize, bool, bool);
-
-/// The first modal form of `lower`: place, length, whether it denies and whether it allows.
-fn modal(lower: &str) -> Option<Modal> {
-    MODALS
-        .iter()
-        .filter_map(|(form, denies, allows)| {
-            find_word(lower, form).map(|at| (at, form.len(), *denies, *allows))
-        })
-        .min_by_key(|(at, length, _, _)| (*at, std::cmp::Reverse(*length)))
 }
 
 const LEAD_INS: &[&str] = &[
@@ -339,50 +294,11 @@ fn clause(text: &str) -> Ears {
         if let Some(start) = WISHES.iter().find(|start| lower.starts_with(*start)) {
             return Ears::plain("", format!("provide {}", uncapital(&text[start.len()..])));
         }
-        if let Some(found) = modal(&lower).filter(|(at, ..)| *at > 0) {
-            return with_modal(text, found);
+        if let Some(found) = modal::find(&lower).filter(|(at, ..)| *at > 0) {
+            return modal::read(text, found);
         }
     }
     super::instruction::read(text)
-}
-
-fn with_modal(text: &str, (at, length, denies, allows): Modal) -> Ears {
-    let subject = text[..at].trim().trim_end_matches(',');
-    let response = text[at + length..].trim();
-    let people = grammar::is_people(subject);
-    let who = match subject.to_lowercase().as_str() {
-        "we" | "i" | "you" | "they" => "a user".into(),
-        _ => uncapital(subject),
-    };
-    let (verb, rest) = response.split_once(' ').unwrap_or((response, ""));
-    match (people, denies, allows) {
-        (true, true, _) => {
-            let doing = format!("{} {rest}", grammar::gerund(&verb.to_lowercase()));
-            Ears::plain("", format!("prevent {who} from {}", doing.trim_end()))
-        }
-        (true, false, true) => Ears::plain("", format!("let {who} {response}")),
-        (true, false, false) => Ears::plain("", for_people(&who, verb, rest)),
-        (false, true, _) => Ears::plain(&subject_of(subject), format!("NOT {response}")),
-        (false, false, true) if response.starts_with("be ") => {
-            Ears::plain("", format!("allow {who} to {response}"))
-        }
-        (false, false, _) => Ears::plain(&subject_of(subject), response.to_owned()),
-    }
-}
-
-/// What the system does so that people do something.
-fn for_people(who: &str, verb: &str, rest: &str) -> String {
-    match verb {
-        "see" | "view" => format!("show {who} {rest}"),
-        "receive" | "get" => format!("send {who} {rest}"),
-        "be" => match rest.split_once(' ') {
-            Some(("notified", tail)) => format!("notify {who} {tail}"),
-            Some(("redirected", tail)) => format!("redirect {who} {tail}"),
-            Some((word, tail)) => format!("have {who} {word} {tail}"),
-            None => format!("have {who} {rest}"),
-        },
-        _ => format!("require {who} to {verb} {rest}").trim_end().to_owned(),
-    }
 }
 
 /// `it`, `this` and their like are the system.
@@ -399,8 +315,8 @@ pub(super) fn subject_of(subject: &str) -> String {
 
 pub(super) fn has_fault(text: &str) -> bool {
     let lower = text.to_lowercase();
-    grammar::FAULTS.iter().any(|fault| find_word(&lower, fault).is_some())
-        || ["does not ", "doesn't ", "is not ", "isn't ", "broken", "returns 5", "can't ", "bug"]
+    grammar::says_fault(&lower)
+        || ["does not ", "doesn't ", "is not ", "isn't ", "broken", "returns 500", "can't ", "bug"]
             .iter()
             .any(|mark| lower.contains(mark))
 }

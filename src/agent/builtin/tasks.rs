@@ -1,5 +1,5 @@
-//! Drafts the output of TASKS: a ticket for each new component, with the tasks that make it, wire it
-//! in, test it and write it up.
+//! Drafts the output of TASKS: a ticket for each new component, with the tasks that make it, wire
+//! it in, test it and write it up.
 
 mod plan;
 
@@ -232,8 +232,8 @@ fn document(source: &Source<'_>, plan: &mut Plan) {
     step.files.push((*path).to_owned());
     step.after_all = true;
     step.description = format!(
-        "Say in {path} what \"{name}\" does, how it is switched on or set, its limits, and show one \
-         example with its real output."
+        "Say in {path} what \"{name}\" does, how it is switched on or set, its limits, and show \
+         one example with its real output."
     );
     step.criteria = vec![
         format!("{path} names the feature, its settings with their defaults, and its limits"),

@@ -212,3 +212,8 @@ fn finish(base: &str) -> String {
     let doubled = n > 3 && bytes[n - 1] == bytes[n - 2] && !b"aeiouls".contains(&bytes[n - 1]);
     if doubled { base[..n - 1].to_owned() } else { base.to_owned() }
 }
+
+#[cfg(test)]
+pub(super) fn list_is_sorted() -> bool {
+    STOP.is_sorted()
+}

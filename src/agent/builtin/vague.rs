@@ -153,7 +153,6 @@ fn mend(text: &str) -> String {
         (", and,", ","),
         (" in a way", ""),
         (" be and ", " be "),
-        ("--", "-"),
     ] {
         out = out.replace(from, to);
     }

@@ -4,6 +4,8 @@
 
 mod rules;
 
+use std::time::Duration;
+
 use specline_aggregates::{task, ticket};
 use specline_projections::{DomainEvent, Envelope};
 
@@ -11,75 +13,108 @@ use self::rules::FollowUp;
 use super::projector::{PAGE, decode_page};
 use super::{Engine, EngineError};
 use crate::commands::{Actor, CommandError, Keyed, Order, Origin};
+use crate::store::Position;
 
 /// Name of its cursor.
 const CURSOR: &str = "reactor";
 
+/// Events after which the cursor is made durable even while more come.
+const SAVE_EVERY: u64 = 1_000;
+
+/// Quiet time after which the cursor is made durable.
+const QUIET: Duration = Duration::from_secs(1);
+
 pub(super) async fn run(engine: Engine) {
     let mut head = engine.inner.log.watch_head();
     let stop = engine.inner.stop.clone();
+    let Some(mut cursor) = first_cursor(&engine).await else { return };
     loop {
         head.borrow_and_update();
-        let failed = engine.react().await.err();
+        let failed = engine.react(&mut cursor).await.err();
         if let Some(error) = &failed {
             tracing::warn!(cause = %error, "a follow-up failed");
         }
-        let again = async {
-            match failed {
-                Some(_) => tokio::time::sleep(std::time::Duration::from_secs(1)).await,
-                None => std::future::pending().await,
-            }
+        let unsaved = failed.is_some() || cursor.saved < cursor.at;
+        let quiet = async {
+            if unsaved { tokio::time::sleep(QUIET).await } else { std::future::pending().await }
         };
         tokio::select! {
             changed = head.changed() => if changed.is_err() { return },
-            () = again => {}
-            () = stop.cancelled() => return,
+            () = quiet => engine.save_cursor(&mut cursor).await,
+            () = stop.cancelled() => return engine.save_cursor(&mut cursor).await,
+        }
+    }
+}
+
+/// How far the reactor has come, and how much of that is durable. What lies between is done again
+/// after a crash, under the same keys.
+struct Cursor {
+    at: Position,
+    saved: Position,
+}
+
+async fn first_cursor(engine: &Engine) -> Option<Cursor> {
+    loop {
+        match engine.inner.side.cursor(CURSOR).await {
+            Ok(at) => return Some(Cursor { at, saved: at }),
+            Err(error) => tracing::warn!(cause = %error, "the reactor's cursor cannot be read"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(QUIET) => {}
+            () = engine.inner.stop.cancelled() => return None,
         }
     }
 }
 
 impl Engine {
-    async fn react(&self) -> Result<(), EngineError> {
+    async fn react(&self, cursor: &mut Cursor) -> Result<(), EngineError> {
         loop {
-            let after = self.inner.side.cursor(CURSOR).await?;
-            let rows = self.inner.log.read_all(after, PAGE).await?;
-            let Some(last) = rows.last().map(|row| row.position) else { return Ok(()) };
-            let mut acted = false;
-            for event in decode_page(rows)? {
-                acted |= self.react_to(&event).await?;
+            let rows = self.inner.log.read_all(cursor.at, PAGE).await?;
+            if rows.is_empty() {
+                self.inner.reacted.send_replace(cursor.at.0);
+                return Ok(());
             }
-            // Where nothing was to be done, the cursor need not be durable at every event.
-            if acted || last.0 >= after.0 + PAGE as u64 || last == *self.log().watch_head().borrow()
-            {
-                self.inner.side.set_cursor(CURSOR, last).await?;
+            for event in decode_page(rows)? {
+                self.react_to(&event).await?;
+                cursor.at = Position(event.position);
+            }
+            if cursor.at.0 - cursor.saved.0 >= SAVE_EVERY {
+                self.save_cursor(cursor).await;
             }
         }
     }
 
-    async fn react_to(&self, event: &Envelope) -> Result<bool, EngineError> {
+    async fn save_cursor(&self, cursor: &mut Cursor) {
+        match self.inner.side.set_cursor(CURSOR, cursor.at).await {
+            Ok(()) => cursor.saved = cursor.at,
+            Err(error) => tracing::warn!(cause = %error, "the reactor's cursor was not saved"),
+        }
+    }
+
+    async fn react_to(&self, event: &Envelope) -> Result<(), EngineError> {
         let follow_ups = match &event.event {
             DomainEvent::Spec(spec_event) => {
                 let follow = rules::after_spec(spec_event);
                 if follow.is_empty() {
-                    return Ok(false);
+                    return Ok(());
                 }
                 let spec = self.spec(event.aggregate_id.into()).await?;
                 rules::on_spec(follow, &spec)
             }
             DomainEvent::Task(task_event) => {
-                let Some(outcome) = rules::outcome(task_event) else { return Ok(false) };
+                let Some(outcome) = rules::outcome(task_event) else { return Ok(()) };
                 let task = self.commands().tasks.load(event.aggregate_id).await?;
                 let mates = self.tasks_of_same_spec(&task.state).await?;
                 rules::on_task_outcome(&task.state, outcome, &mates)
             }
-            DomainEvent::Ticket(_) => return Ok(false),
+            DomainEvent::Ticket(_) => return Ok(()),
         };
         let origin = Origin::of(Actor::Duty("reactor"), event.aggregate_id).because(event.position);
         for (n, follow_up) in follow_ups.iter().enumerate() {
             let keyed = Keyed::of_engine(format!("react/{n}/{}", event.position));
             self.follow_up(follow_up, Order::from(&origin).keyed(Some(&keyed))).await?;
         }
-        Ok(!follow_ups.is_empty())
+        Ok(())
     }
 
     async fn follow_up(&self, follow_up: &FollowUp, order: Order<'_>) -> Result<(), EngineError> {

@@ -1,4 +1,4 @@
-//! `cqrs_es::EventStore` on the aggregate store, so that the stock `CqrsFramework` works on the log.
+//! `cqrs_es::EventStore` on the aggregate store, so that the stock `CqrsFramework` works on it.
 
 use std::collections::HashMap;
 

@@ -6,7 +6,7 @@
 use specline_aggregates::Digest;
 use tokio::sync::oneshot;
 
-use super::writer::{Batch, Job};
+use super::job::{Batch, Job};
 use super::{blobs, keys, rows};
 use crate::store::chain::{Content, GENESIS, chain_hash};
 use crate::store::{

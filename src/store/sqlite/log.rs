@@ -12,8 +12,9 @@ use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
 use super::append::AppendJob;
+use super::job::{Batch, Job, Task};
 use super::readers::Readers;
-use super::writer::{Batch, Job, Task, Writer};
+use super::writer::Writer;
 use super::{OpenError, blobs, events, keys, open, snapshots};
 use crate::store::{
     Append, Appended, Blob, Capabilities, Clock, EventLog, KeyRecord, LogError, LogIdentity,

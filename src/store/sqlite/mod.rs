@@ -9,6 +9,7 @@ mod connection;
 mod error;
 mod events;
 mod identity;
+mod job;
 mod keys;
 mod leases;
 mod lock;

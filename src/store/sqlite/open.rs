@@ -8,10 +8,11 @@ use rusqlite::Connection;
 use tokio::sync::watch;
 
 use super::identity::{self, Identity};
+use super::job::End;
 use super::lock::WriteLock;
 use super::log::{Parts, SqliteLog};
 use super::readers::Readers;
-use super::writer::{End, Setup, Writer, read_end};
+use super::writer::{Setup, Writer, read_end};
 use super::{OpenError, connection, migrations};
 use crate::store::{Clock, Position};
 

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use specline::store::{Append, Clock, EventLog, LogError, Position, SqliteLog, StreamHead};
+use specline::store::{
+    Append, Clock, EventLog, LogError, OpenError, Position, SqliteLog, StreamHead,
+};
 
 use super::backend::{Backend, Sqlite, append, event, stream};
 
@@ -105,6 +107,12 @@ impl SmallDisk {
         mounted.is_ok_and(|done| done.status.success()).then(|| Self(folder))
     }
 
+    /// Says whether it worked.
+    fn make_read_only(&self) -> bool {
+        let remounted = Command::new("mount").args(["-o", "remount,ro"]).arg(self.path()).output();
+        remounted.is_ok_and(|done| done.status.success())
+    }
+
     fn path(&self) -> &Path {
         self.0.path()
     }
@@ -131,4 +139,19 @@ async fn a_full_disk_says_so_and_goes_on_when_there_is_space() {
     let appended = log.append(append(&stream(), None, &[1])).await.unwrap();
     assert_eq!(appended.position, Position(acknowledged as u64 + 1));
     nothing_else_is_there(&log, acknowledged + 1).await;
+}
+
+#[tokio::test]
+async fn a_log_on_a_disk_that_cannot_be_written_can_be_read() {
+    let Some(disk) = SmallDisk::mount() else {
+        eprintln!("not run: this machine lets no test mount a file system");
+        return;
+    };
+    let path = disk.path().join("a log? 100%#.db");
+    super::backend::fill(&SqliteLog::open(&path, Clock::system()).unwrap(), &stream(), 3).await;
+    assert!(disk.make_read_only());
+    let error = SqliteLog::open(&path, Clock::system()).unwrap_err();
+    assert!(matches!(error, OpenError::NotWritable { .. }), "{error:?}");
+    let reader = SqliteLog::open_read_only(&path).unwrap();
+    assert_eq!(count(&reader).await, 3);
 }

@@ -1,12 +1,7 @@
-//! What the store promises, checked. The checks in `append`, `idempotency`, `racing`, `readers`,
-//! `snapshots`, `leases` and `side` know the traits only, and run on every backend; the rest is
-//! about the SQLite file.
+//! What the store promises, checked. `corruption`, `disk_full`, `files` and `kill` are about the
+//! SQLite file; the other checks know the traits only, and run on every backend.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::redundant_pub_crate,
-    reason = "a test that cannot go on fails, and an unwrap says where"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails, and an unwrap says where")]
 
 mod aggregates;
 mod append;

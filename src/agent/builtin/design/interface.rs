@@ -100,8 +100,8 @@ fn of_topic(source: &Source<'_>) -> Option<Endpoint> {
 /// The collection that the most related route serves.
 fn base_path(source: &Source<'_>) -> String {
     let related = source.explore.related_to_feature.iter();
-    let routes = related.filter_map(|related| source.survey.index(&related.path));
-    let first = routes.flat_map(|index| source.survey.routes[index].first()).next();
+    let mut routes = related.filter_map(|related| source.survey.index(&related.path));
+    let first = routes.find_map(|index| source.survey.routes[index].first());
     let path = first.map_or("", |route| route.path.as_str());
     let fixed = path.split('/').take_while(|part| !part.contains([':', '{', '<', '*']));
     fixed.collect::<Vec<_>>().join("/").trim_end_matches('/').to_owned()
@@ -128,7 +128,7 @@ pub(super) fn topic_decision(slug: &str) -> Option<Decision> {
         "rate-limit" => (
             "Count in a fixed window, in the memory of the process",
             &["A token bucket per client", "Counters in a shared store such as Redis"],
-            "it needs no further service; a shared store comes when several instances have to agree",
+            "no further service is needed; several instances would need a shared store",
         ),
         "auth" => (
             "Check credentials in one layer in front of the handlers",

@@ -1,9 +1,9 @@
 //! What the request itself asks for.
 
 use super::super::ears::Ears;
-use super::super::item::{Item, Section, find_word};
+use super::super::item::{Item, Section};
 use super::super::sentence::{self, Reading};
-use super::super::{Request, criteria, draft, feature, grammar, markdown};
+use super::super::{Request, criteria, draft, feature, markdown, modal};
 use super::{Draft, MAX_REQUIREMENTS, judge};
 
 /// Items read at most; the rest is counted.
@@ -163,28 +163,5 @@ fn question(text: &str) -> String {
 
 /// Whether a sentence of prose asks for something, rather than tells a story.
 fn asks(item: &Item) -> bool {
-    let lower = item.text.to_lowercase();
-    let first = lower.split([' ', ',']).next().unwrap_or_default();
-    let marks = [
-        "shall",
-        "must",
-        "should",
-        "need",
-        "needs",
-        "want",
-        "would like",
-        "please",
-        "can",
-        "cannot",
-        "can't",
-        "has to",
-        "have to",
-        "let's",
-        "will",
-    ];
-    grammar::is_base_verb(first)
-        || lower.starts_with("as a")
-        || lower.ends_with('?')
-        || sentence::has_fault(&lower)
-        || marks.iter().any(|mark| find_word(&lower, mark).is_some())
+    modal::asks(&item.text)
 }

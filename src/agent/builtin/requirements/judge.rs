@@ -24,6 +24,12 @@ pub(super) fn title(label: Option<&str>, ears: &Ears) -> String {
     if let Some(label) = labelled {
         return capital(label);
     }
+    if let Some((_, quoted)) = ears.response.split_once('«') {
+        let words: Vec<&str> = quoted.trim_end_matches('»').split_whitespace().take(6).collect();
+        if words.len() >= 3 {
+            return capital(&words.join(" "));
+        }
+    }
     let said = match ears.response.strip_prefix("NOT ") {
         Some(rest) if ears.subject == "the system" => format!("Do not {rest}"),
         None if ears.subject == "the system" => ears.response.clone(),
@@ -36,7 +42,8 @@ pub(super) fn title(label: Option<&str>, ears: &Ears) -> String {
     let said = if is_short { format!("{said} when {}", ears.condition()) } else { said };
     let clean: String = said.replace(['«', '»', '"', '(', ')'], "");
     let mut words: Vec<&str> = clean.split_whitespace().take(8).collect();
-    while words.len() > 3 && words.last().is_some_and(|word| is_weak(word)) {
+    let is_cut = clean.split_whitespace().count() > words.len();
+    while is_cut && words.len() > 3 && words.last().is_some_and(|word| is_weak(word)) {
         words.pop();
     }
     if let Some(last) = words.last_mut() {
@@ -54,7 +61,10 @@ pub(super) fn title(label: Option<&str>, ears: &Ears) -> String {
             vec!["system"]
         });
     }
-    capital(words.join(" ").trim_end_matches([',', '.', ':', ';']))
+    let title = words.join(" ");
+    let title = title.trim_end_matches([',', '.', ':', ';']);
+    let is_identifier = words[0].chars().any(char::is_uppercase);
+    if is_identifier { title.to_owned() } else { capital(title) }
 }
 
 fn is_weak(word: &str) -> bool {
@@ -62,100 +72,37 @@ fn is_weak(word: &str) -> bool {
     is_number || WEAK_ENDS.contains(&word.to_lowercase().as_str())
 }
 
+/// Words that tell a category; a trailing `*` matches any ending.
+const CATEGORIES: [(Category, &str); 5] = [
+    (
+        Category::Security,
+        "password,token,secret,encrypt*,unauthor*,authori*,authenticat*,permission*,credential*,\
+         csrf,xss,401,403,role,sanitiz*,api key,sign in,log in,tls,security",
+    ),
+    (
+        Category::Performance,
+        "ms,millisecond*,latency,throughput,memory,requests per second,concurrent,cache*,p95,p99,\
+         performance",
+    ),
+    (
+        Category::Reliability,
+        "retr*,crash*,recover*,timeout*,fail*,unavailable,backup*,restart*,consistent,lose,lost,\
+         cannot be reached",
+    ),
+    (
+        Category::Usability,
+        "accessib*,keyboard,screen reader,tooltip*,dark mode,theme,help text,layout,translate*,\
+         contrast",
+    ),
+    (Category::Constraint, "compatib*,at most,maximum,configur*,license*,deprecated,in place of"),
+];
+
 /// The category, by the words of the text.
 pub(super) fn category(text: &str) -> Category {
     let lower = text.to_lowercase();
-    let table: [(Category, &[&str]); 5] = [
-        (
-            Category::Security,
-            &[
-                "password",
-                "token",
-                "secret",
-                "encrypt*",
-                "unauthor*",
-                "authori*",
-                "authenticat*",
-                "permission*",
-                "credential*",
-                "csrf",
-                "xss",
-                "401",
-                "403",
-                "role",
-                "sanitiz*",
-                "api key",
-                "sign in",
-                "log in",
-                "tls",
-                "security",
-            ],
-        ),
-        (
-            Category::Performance,
-            &[
-                "ms",
-                "millisecond*",
-                "latency",
-                "throughput",
-                "memory",
-                "requests per second",
-                "concurrent",
-                "cache*",
-                "p95",
-                "p99",
-                "performance",
-            ],
-        ),
-        (
-            Category::Reliability,
-            &[
-                "retr*",
-                "crash*",
-                "recover*",
-                "timeout*",
-                "fail*",
-                "unavailable",
-                "backup*",
-                "restart*",
-                "consistent",
-                "lose",
-                "lost",
-                "cannot be reached",
-            ],
-        ),
-        (
-            Category::Usability,
-            &[
-                "accessib*",
-                "keyboard",
-                "screen reader",
-                "tooltip*",
-                "dark mode",
-                "theme",
-                "help text",
-                "layout",
-                "translate*",
-                "contrast",
-            ],
-        ),
-        (
-            Category::Constraint,
-            &[
-                "compatib*",
-                "at most",
-                "maximum",
-                "configur*",
-                "license*",
-                "deprecated",
-                "must run on",
-                "support python",
-                "in place of",
-            ],
-        ),
-    ];
-    let found = table.iter().find(|(_, words)| words.iter().any(|word| has(&lower, word)));
-    found.map_or(Category::Functional, |(category, _)| *category)
+    let mut found =
+        CATEGORIES.iter().filter(|(_, words)| words.split(',').any(|word| has(&lower, word)));
+    found.next().map_or(Category::Functional, |(category, _)| *category)
 }
 
 fn has(lower: &str, word: &str) -> bool {
@@ -186,9 +133,8 @@ pub(super) fn priority_word(text: &str) -> Option<Priority> {
 pub(super) fn priority(category: Category, ears: &Ears) -> Priority {
     match category {
         Category::Security => Priority::Critical,
-        Category::Reliability => Priority::High,
         Category::Functional if ears.response.starts_with("NOT ") => Priority::Critical,
-        Category::Functional => Priority::High,
+        Category::Reliability | Category::Functional => Priority::High,
         Category::Performance | Category::Constraint => Priority::Medium,
         Category::Usability => Priority::Low,
     }

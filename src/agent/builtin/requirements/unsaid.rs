@@ -7,8 +7,8 @@ use super::super::draft::{overlap, shorten};
 use super::super::ears::Ears;
 use super::super::sentence;
 use super::super::topics::Extra;
-use super::super::{Request, feature};
-use super::Draft;
+use super::super::{Request, feature, grammar};
+use super::{Draft, MAX_REQUIREMENTS};
 
 /// A request with so many wishes of its own gets at most one of ours.
 const N_SHORT: usize = 2;
@@ -41,7 +41,7 @@ pub(super) fn add(request: &Request<'_>, drafts: &mut Vec<Draft>) {
     if drafts.len() <= N_SHORT {
         let room = 6_usize.saturating_sub(drafts.len());
         drafts.extend(fresh.into_iter().take(room));
-    } else if !has_unwanted {
+    } else if !has_unwanted && drafts.len() < MAX_REQUIREMENTS {
         drafts.extend(fresh.into_iter().find(|draft| draft.ears.unwanted.is_some()));
     }
 }
@@ -70,25 +70,141 @@ fn unsaid(title: &str, ears: Ears, rank: (Category, Priority), criteria: [[&str;
     }
 }
 
-/// The act of the first wish, in base form and short enough to be quoted.
-fn act(first: &Draft) -> String {
-    shorten(first.ears.response.trim_start_matches("NOT "), 110)
+/// How the first wish is quoted in others.
+struct Act {
+    /// In base form, after "to".
+    base: String,
+    fails: String,
+    nobody: String,
+}
+
+impl Act {
+    fn of(first: &Draft) -> Self {
+        let subject = &first.ears.subject;
+        let response = first.ears.response.trim_start_matches("NOT ");
+        let by_people = response.strip_prefix("let ").and_then(|rest| {
+            let at = rest.split(' ').position(grammar::is_base_verb)?;
+            let words: Vec<&str> = rest.split(' ').collect();
+            Some((words[..at].join(" "), shorten(&words[at..].join(" "), 100)))
+        });
+        match by_people {
+            Some((who, act)) if !who.is_empty() => Self {
+                fails: format!("an attempt of {who} to {act} fails"),
+                nobody: format!("nobody tries to {act}"),
+                base: act,
+            },
+            Some(_) | None => {
+                let act = shorten(response, 110);
+                Self {
+                    fails: format!("{subject} cannot {act}"),
+                    nobody: format!("nobody asks it to {act}"),
+                    base: act,
+                }
+            }
+        }
+    }
+}
+
+/// Whether the wish changes how the system is made, and not what it does for people.
+fn is_inner_change(first: &Draft) -> bool {
+    let starts =
+        ["use ", "run on ", "keep its present behaviour", "work without ", "show a measured"];
+    starts.iter().any(|start| first.ears.response.starts_with(start))
+}
+
+fn around_change(first: &Draft) -> Vec<Draft> {
+    let subject = first.ears.subject.clone();
+    let mut back = Ears::plain(&subject, "go on with the state from before the change");
+    back.unwanted = Some("a step of the change fails".into());
+    let kept = Ears::plain(&subject, "keep every stored record through the change");
+    let mut same = Ears::plain(&subject, "answer each call with the result from before the change");
+    same.state = Some("the change is in place".into());
+    vec![
+        unsaid(
+            "Return to the state before",
+            back,
+            (Category::Reliability, Priority::High),
+            [
+                [
+                    "a change that is broken off half way",
+                    "the system is started again",
+                    "it runs, and 0 tests fail that passed before",
+                ],
+                [
+                    "a change that is broken off half way",
+                    "the change is made once more",
+                    "it completes, and nothing of it is done twice",
+                ],
+            ],
+        ),
+        unsaid(
+            "Keep all records and settings",
+            kept,
+            (Category::Reliability, Priority::Critical),
+            [
+                ["100 stored records", "the change is made", "the same 100 records are read"],
+                [
+                    "0 stored records",
+                    "the change is made",
+                    "the system starts and 0 records are read",
+                ],
+            ],
+        ),
+        unsaid(
+            "Keep existing results as they are",
+            same,
+            (Category::Constraint, Priority::High),
+            [
+                [
+                    "the test suite as it was before this change",
+                    "it runs on the changed code",
+                    "0 tests fail that passed before",
+                ],
+                [
+                    "10 recorded calls with their answers",
+                    "they are repeated after the change",
+                    "all 10 answers equal those from before",
+                ],
+            ],
+        ),
+        no_slower(&subject),
+    ]
+}
+
+fn no_slower(subject: &str) -> Draft {
+    let slower = "take at most 10 percent longer than before the change for the test suite";
+    let slower = Ears::plain(subject, slower);
+    unsaid(
+        "Lose no speed by it",
+        slower,
+        (Category::Performance, Priority::Low),
+        [
+            [
+                "the time of the test suite before the change",
+                "it runs 3 times after it",
+                "the median is at most 10 percent higher",
+            ],
+            [
+                "the start of the program before the change",
+                "it starts 3 times after it",
+                "the median is at most 10 percent higher",
+            ],
+        ],
+    )
 }
 
 fn around_wish(first: &Draft) -> Vec<Draft> {
-    let act = act(first);
-    let subject = first.ears.subject.clone();
-    let mut failure = Ears::plain(
-        &subject,
-        "report the cause in one message and leave the stored data as it was",
-    );
-    failure.unwanted = Some(format!("{subject} cannot {act}"));
-    let mut input = Ears::plain(&subject, "refuse it with one message that names the value");
-    input.unwanted = Some(format!("a value that is needed to {act} is missing or malformed"));
-    let mut limit = Ears::plain(&subject, "answer each of them within 2 seconds");
-    limit.state = Some(format!("10 callers at once ask it to {act}"));
-    let mut same = Ears::plain(&subject, "give the same results as before this change");
-    same.state = Some(format!("nobody asks it to {act}"));
+    if is_inner_change(first) {
+        return around_change(first);
+    }
+    let act = Act::of(first);
+    let subject = &first.ears.subject;
+    let mut failure =
+        Ears::plain(subject, "report the cause in one message and leave the stored data as it was");
+    failure.unwanted = Some(act.fails.clone());
+    let mut input = Ears::plain(subject, "refuse it with one message that names the value");
+    input.unwanted =
+        Some(format!("a value that is needed to {} is missing or malformed", act.base));
     vec![
         unsaid(
             "Report failures and change nothing",
@@ -96,7 +212,7 @@ fn around_wish(first: &Draft) -> Vec<Draft> {
             (Category::Reliability, Priority::High),
             [
                 [
-                    &format!("a test double that makes this fail: {act}"),
+                    &format!("a test double that brings this about: {}", act.fails),
                     "the operation runs once",
                     "exactly 1 message names the cause",
                 ],
@@ -120,37 +236,49 @@ fn around_wish(first: &Draft) -> Vec<Draft> {
                 ["the same input with the value restored", "it is sent", "it is accepted"],
             ],
         ),
-        unsaid(
-            "Answer within the time limit",
-            limit,
-            (Category::Performance, Priority::Medium),
-            [
-                [
-                    "10 callers at once",
-                    "each of them asks 10 times",
-                    "at least 95 of the 100 answers come within 2 seconds",
-                ],
-                ["1 caller", "it asks 10 times", "all 10 answers come within 2 seconds"],
-            ],
-        ),
-        unsaid(
-            "Keep existing results as they are",
-            same,
-            (Category::Constraint, Priority::Low),
-            [
-                [
-                    "the test suite as it was before this change",
-                    "it runs on the changed code",
-                    "0 tests fail that passed before",
-                ],
-                [
-                    "a caller that does not use the new behaviour",
-                    "it repeats 10 earlier calls",
-                    "all 10 answers equal those from before",
-                ],
-            ],
-        ),
+        within_limit(subject, &act),
+        as_before(subject, &act),
     ]
+}
+
+fn within_limit(subject: &str, act: &Act) -> Draft {
+    let mut limit = Ears::plain(subject, "answer each of them within 2 seconds");
+    limit.state = Some(format!("10 callers at once try to {}", act.base));
+    unsaid(
+        "Answer within the time limit",
+        limit,
+        (Category::Performance, Priority::Medium),
+        [
+            [
+                "10 callers at once",
+                "each of them asks 10 times",
+                "at least 95 of the 100 answers come within 2 seconds",
+            ],
+            ["1 caller", "it asks 10 times", "all 10 answers come within 2 seconds"],
+        ],
+    )
+}
+
+fn as_before(subject: &str, act: &Act) -> Draft {
+    let mut same = Ears::plain(subject, "give the same results as before this change");
+    same.state = Some(act.nobody.clone());
+    unsaid(
+        "Keep existing results as they are",
+        same,
+        (Category::Constraint, Priority::Low),
+        [
+            [
+                "the test suite as it was before this change",
+                "it runs on the changed code",
+                "0 tests fail that passed before",
+            ],
+            [
+                "a caller that does not use the new behaviour",
+                "it repeats 10 earlier calls",
+                "all 10 answers equal those from before",
+            ],
+        ],
+    )
 }
 
 fn around_fault(first: &Draft) -> Vec<Draft> {

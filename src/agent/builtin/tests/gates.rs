@@ -68,7 +68,8 @@ const REQUESTS: &[(&str, &str)] = &[
     ("", "x"),
     (
         "",
-        "Given a cart with 2 items\nWhen the customer checks out\nThen an order with 2 items exists",
+        "Given a cart with 2 items\nWhen the customer checks out\nThen an order with 2 items \
+         exists",
     ),
 ];
 
@@ -140,7 +141,8 @@ fn every_draft_passes_its_gate() {
                     .map(|f| format!("{} {} {}", f.rule, f.place, f.message))
                     .collect();
                 faults.push(format!(
-                    "{repo_name} | {title} {description:.40} | {phase:?} {} {failed:#?}\n{text:.1500}",
+                    "{repo_name} | {title} {description:.40} | {phase:?} {} {failed:#?}\n\
+                     {text:.1500}",
                     verdict.score
                 ));
             }

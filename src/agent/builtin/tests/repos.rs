@@ -48,7 +48,8 @@ pub(super) const AXUM: Repo = &[
         "src/routes.rs",
         "//! The public API.\n\nuse axum::{Router, routing::{get, post}};\n\n\
       pub fn router() -> Router {\n    Router::new()\n        .route(\"/orders\", get(list_orders)\
-      .post(create_order))\n        .route(\"/orders/{id}\", get(show_order).delete(drop_order))\n}\n\n\
+      .post(create_order))\n        .route(\"/orders/{id}\", \
+      get(show_order).delete(drop_order))\n}\n\n\
       async fn list_orders() {}\nasync fn create_order() {}\nasync fn show_order() {}\n",
     ),
     (
@@ -155,8 +156,10 @@ pub(super) const SPRING: Repo = &[
     (
         "src/main/java/org/acme/InvoiceController.java",
         "package org.acme;\n\n@RestController\n\
-      @RequestMapping(\"/invoices\")\npublic class InvoiceController {\n    @GetMapping(\"/{id}\")\n    \
-      public Invoice show(String id) {\n        throw new NotFound();\n    }\n\n    @PostMapping\n    \
+      @RequestMapping(\"/invoices\")\npublic class InvoiceController {\n    \
+      @GetMapping(\"/{id}\")\n    \
+      public Invoice show(String id) {\n        throw new NotFound();\n    }\n\n    \
+      @PostMapping\n    \
       public Invoice createInvoice(Invoice invoice) { return invoice; }\n}\n",
     ),
     (

@@ -145,6 +145,8 @@ const PASSWORD_RESET: Topic = Topic {
         "reset password*",
         "reset my password",
         "reset their password",
+        "forget their password",
+        "forgets their password",
         "forgot password",
         "forgotten password",
         "password recovery",
@@ -189,7 +191,8 @@ const PASSWORD_RESET: Topic = Topic {
         },
         Extra {
             title: "End sessions after a reset",
-            text: "WHEN a password is reset, the system SHALL end every other session of the account",
+            text: "WHEN a password is reset, the system SHALL end every other session of the \
+                   account",
             category: Category::Security,
             priority: Priority::Medium,
             criteria: [
@@ -292,8 +295,8 @@ const LOGIN: Topic = Topic {
         },
         Extra {
             title: "Record every authentication outcome",
-            text: "WHEN an authentication succeeds or fails, the system SHALL record one entry with \
-                   time, account and outcome, without any secret",
+            text: "WHEN an authentication succeeds or fails, the system SHALL record one entry \
+                   with time, account and outcome, without any secret",
             category: Category::Security,
             priority: Priority::Medium,
             criteria: [

@@ -108,7 +108,8 @@ const NOTIFICATION: Topic = Topic {
         },
         Extra {
             title: "Send each message once",
-            text: "WHEN one event is processed twice, the system SHALL send exactly 1 message for it",
+            text: "WHEN one event is processed twice, the system SHALL send exactly 1 message for \
+                   it",
             category: Category::Functional,
             priority: Priority::Medium,
             criteria: [

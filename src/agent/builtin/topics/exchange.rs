@@ -80,8 +80,8 @@ const IMPORT: Topic = Topic {
     extras: &[
         Extra {
             title: "Refuse malformed input whole",
-            text: "IF one record of the input is malformed, THEN the system SHALL store none of \
-                   it and name the record and the fault",
+            text: "IF one record of the input is malformed, THEN the system SHALL store none of it \
+                   and name the record and the fault",
             category: Category::Reliability,
             priority: Priority::High,
             criteria: [
@@ -161,8 +161,8 @@ const SEARCH: Topic = Topic {
         },
         Extra {
             title: "Treat search text as data",
-            text: "IF a search text holds characters with a meaning in the query language, THEN the \
-                   system SHALL match them literally",
+            text: "IF a search text holds characters with a meaning in the query language, THEN \
+                   the system SHALL match them literally",
             category: Category::Security,
             priority: Priority::High,
             criteria: [
@@ -200,8 +200,8 @@ const PAGES: Topic = Topic {
     extras: &[
         Extra {
             title: "Refuse invalid page parameters",
-            text: "IF a page size is below 1 or above 100, THEN the system SHALL refuse the request \
-                   with status 400 and name the allowed range",
+            text: "IF a page size is below 1 or above 100, THEN the system SHALL refuse the \
+                   request with status 400 and name the allowed range",
             category: Category::Functional,
             priority: Priority::High,
             criteria: [
@@ -226,7 +226,8 @@ const PAGES: Topic = Topic {
         },
         Extra {
             title: "Default the page size",
-            text: "WHERE a request names no page size, the system SHALL answer with at most 50 records",
+            text: "WHERE a request names no page size, the system SHALL answer with at most 50 \
+                   records",
             category: Category::Constraint,
             priority: Priority::Low,
             criteria: [

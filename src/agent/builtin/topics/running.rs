@@ -29,8 +29,8 @@ const CACHE: Topic = Topic {
         },
         Extra {
             title: "Work without the cache",
-            text: "IF the cache cannot be reached, THEN the system SHALL answer from the source and \
-                   record one warning",
+            text: "IF the cache cannot be reached, THEN the system SHALL answer from the source \
+                   and record one warning",
             category: Category::Reliability,
             priority: Priority::High,
             criteria: [
@@ -64,8 +64,8 @@ const AUDIT: Topic = Topic {
     extras: &[
         Extra {
             title: "Keep secrets out of records",
-            text: "IF a recorded value is a password, a token or a key, THEN the system SHALL write a \
-                   placeholder in its place",
+            text: "IF a recorded value is a password, a token or a key, THEN the system SHALL \
+                   write a placeholder in its place",
             category: Category::Security,
             priority: Priority::Critical,
             criteria: [
@@ -79,8 +79,8 @@ const AUDIT: Topic = Topic {
         },
         Extra {
             title: "Record who did what when",
-            text: "WHEN a recorded operation ends, the system SHALL write one entry with time, actor, \
-                   operation and outcome",
+            text: "WHEN a recorded operation ends, the system SHALL write one entry with time, \
+                   actor, operation and outcome",
             category: Category::Functional,
             priority: Priority::High,
             criteria: [
@@ -145,8 +145,8 @@ const HEALTH: Topic = Topic {
         },
         Extra {
             title: "Answer checks within bounds",
-            text: "WHILE the service is under load, the system SHALL answer a health check within 3 \
-                   seconds",
+            text: "WHILE the service is under load, the system SHALL answer a health check within \
+                   3 seconds",
             category: Category::Performance,
             priority: Priority::Medium,
             criteria: [
@@ -197,8 +197,8 @@ const METRICS: Topic = Topic {
         },
         Extra {
             title: "Keep working without a collector",
-            text: "IF the metrics cannot be delivered, THEN the system SHALL serve its requests with \
-                   the same results as before",
+            text: "IF the metrics cannot be delivered, THEN the system SHALL serve its requests \
+                   with the same results as before",
             category: Category::Reliability,
             priority: Priority::High,
             criteria: [
@@ -219,22 +219,23 @@ const METRICS: Topic = Topic {
 
 const OPTION: Topic = Topic {
     keys: &[
-        "command line*",
-        "command-line*",
-        "cli",
-        "subcommand*",
+        "command line option*",
+        "command line flag*",
+        "command-line option*",
+        "command-line flag*",
+        "cli option*",
         "cli flag*",
+        "a subcommand",
         "--*",
-        "shell completion*",
     ],
-    slug: "command",
+    slug: "",
     hints: &["command", "arg", "flag", "option", "parse", "subcommand", "help", "cli", "main"],
     homes: &["cli", "commands", "cmd", "bin"],
     extras: &[
         Extra {
             title: "Refuse invalid arguments",
-            text: "IF an argument is unknown or malformed, THEN the system SHALL exit with status 2 \
-                   and name the argument",
+            text: "IF an argument is unknown or malformed, THEN the system SHALL exit with status \
+                   2 and name the argument",
             category: Category::Functional,
             priority: Priority::High,
             criteria: [
@@ -271,7 +272,8 @@ const THEME: Topic = Topic {
     extras: &[
         Extra {
             title: "Remember the chosen theme",
-            text: "WHEN a person chooses a theme, the system SHALL show that theme on the next visit",
+            text: "WHEN a person chooses a theme, the system SHALL show that theme on the next \
+                   visit",
             category: Category::Usability,
             priority: Priority::High,
             criteria: [

@@ -1,0 +1,268 @@
+//! The command line's grammar.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use specline_aggregates::Phase;
+
+use crate::bench::BenchCommand;
+
+/// A durable workflow engine for spec-driven development with AI coding agents.
+///
+/// `specline run "Add rate limiting to the public API"` takes a request through explore,
+/// requirements, design, tasks and sync, each judged by a gate, and loses nothing when anything
+/// dies: `specline resume` goes on where it was.
+#[derive(Parser)]
+#[command(name = "specline", version, max_term_width = 100)]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Where the log is.
+#[derive(Args, Clone)]
+pub struct PlaceArgs {
+    /// The repository; its log is in .specline/ there. Without it, the nearest .specline/ from here
+    /// upwards is used.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub repo: Option<PathBuf>,
+    /// The log itself: sqlite:FILE.
+    #[arg(long, global = true, value_name = "URL", env = "SPECLINE_STORE")]
+    pub store: Option<String>,
+}
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Take a request through all phases, and follow it to its end.
+    Run(RunArgs),
+    /// Go on with a spec, or with every unfinished one, and follow to the end.
+    Resume {
+        spec: Option<String>,
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the specs, newest first.
+    List(ListArgs),
+    /// Show a spec: phases, attempts, verdicts, checkpoints, usage.
+    Show {
+        spec: String,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the log, of one spec or of everything.
+    Events {
+        spec: Option<String>,
+        /// Keep printing what comes.
+        #[arg(long)]
+        follow: bool,
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the tasks that the specs left in the queue.
+    Tasks(TaskArgs),
+    /// List a spec's requirements, and what covers them.
+    Requirements {
+        spec: String,
+        #[arg(long)]
+        json: bool,
+    },
+    /// List a spec's checkpoints.
+    Checkpoints {
+        spec: String,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Approve the output that waits for a person.
+    Approve(ApproveArgs),
+    /// Send the output that waits back, with feedback for the next attempt.
+    Reject(RejectArgs),
+    /// Put a person's own output in the place of a phase's; later phases are done again.
+    Edit(EditArgs),
+    /// End a spec for good.
+    Cancel {
+        spec: String,
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Let the running attempt finish, and start no other.
+    Pause {
+        spec: String,
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Do a phase and all later ones again.
+    Retry(RetryArgs),
+    /// Start a new spec from a past event of another.
+    Fork {
+        spec: String,
+        /// Sequence of the event after which the fork begins.
+        #[arg(long, value_name = "SEQUENCE")]
+        at: u64,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show a spec as it was after an event, by replay.
+    Replay {
+        spec: String,
+        #[arg(long, value_name = "SEQUENCE")]
+        to: Option<u64>,
+        #[arg(long)]
+        json: bool,
+    },
+    /// The read models: where they stand, or rebuild one from the log.
+    Projections {
+        #[command(subcommand)]
+        command: Option<ProjectionsCommand>,
+        #[arg(long, global = true)]
+        json: bool,
+    },
+    /// The log itself.
+    Log {
+        #[command(subcommand)]
+        command: LogCommand,
+    },
+    /// Serve the API on this machine.
+    Serve {
+        /// Address and port. Only loopback addresses are taken.
+        #[arg(long, default_value = "127.0.0.1:0")]
+        listen: String,
+    },
+    /// What runs inside a sandbox; its orders come by environment.
+    Worker,
+    /// Say what works on this machine and what does not; with --agent, run that agent once.
+    Doctor {
+        #[arg(long, value_name = "AGENT")]
+        agent: Option<String>,
+        /// Variables of yours that the agent may see.
+        #[arg(long, value_name = "NAME")]
+        agent_env: Vec<String>,
+    },
+    /// Measure this machine's durable steps and recovery.
+    Bench {
+        #[command(subcommand)]
+        command: BenchCommand,
+    },
+    /// Print shell completions.
+    Completions { shell: clap_complete::Shell },
+    /// Print the version.
+    Version,
+    #[command(hide = true)]
+    Supervise { folder: PathBuf },
+}
+
+#[derive(Args)]
+pub struct RunArgs {
+    /// What is asked for.
+    #[arg(value_name = "TEXT", conflicts_with = "file")]
+    pub text: Option<String>,
+    /// A Markdown file with what is asked for.
+    #[arg(long, value_name = "REQUEST.md")]
+    pub file: Option<PathBuf>,
+    #[arg(long)]
+    pub title: Option<String>,
+    /// `builtin` (offline, no model) or `command:PROGRAM ARG…`.
+    #[arg(long, value_name = "AGENT")]
+    pub agent: Option<String>,
+    /// Variables of yours that the agent may see; only their names are recorded.
+    #[arg(long, value_name = "NAME")]
+    pub agent_env: Vec<String>,
+    /// Phases whose output a person must approve.
+    #[arg(long, value_name = "PHASE", value_delimiter = ',')]
+    pub approve: Vec<Phase>,
+    /// A JSON file with the spec's policy: limits, backoff, gate, budget.
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// End with the object of `show --json` on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct ListArgs {
+    #[arg(long)]
+    pub status: Option<String>,
+    #[arg(long)]
+    pub phase: Option<Phase>,
+    /// Part of the title.
+    #[arg(long, value_name = "TEXT")]
+    pub query: Option<String>,
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct TaskArgs {
+    /// Only the tasks of this spec.
+    #[arg(long)]
+    pub spec: Option<String>,
+    #[arg(long)]
+    pub status: Option<String>,
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct ApproveArgs {
+    pub spec: String,
+    pub phase: Phase,
+    /// Digest of the output that you looked at. Without it the output is shown and you are asked.
+    #[arg(long)]
+    pub digest: Option<String>,
+    #[arg(long)]
+    pub comment: Option<String>,
+}
+
+#[derive(Args)]
+pub struct RejectArgs {
+    pub spec: String,
+    pub phase: Phase,
+    #[arg(long)]
+    pub feedback: String,
+    /// Digest of the output that you looked at; without it, the one that waits now.
+    #[arg(long)]
+    pub digest: Option<String>,
+}
+
+#[derive(Args)]
+pub struct EditArgs {
+    pub spec: String,
+    pub phase: Phase,
+    /// A JSON file with the output. Without it, $EDITOR opens the output as it is.
+    #[arg(long, value_name = "FILE", conflicts_with = "from_repo")]
+    pub file: Option<PathBuf>,
+    /// Take what was changed by hand in the spec's Markdown files.
+    #[arg(long)]
+    pub from_repo: bool,
+}
+
+#[derive(Args)]
+pub struct RetryArgs {
+    pub spec: String,
+    #[arg(long, value_name = "PHASE")]
+    pub from: Phase,
+    /// A new bound on tokens for the whole spec.
+    #[arg(long, value_name = "TOKENS")]
+    pub budget_tokens: Option<u64>,
+    /// A new bound on cost for the whole spec, in US dollars.
+    #[arg(long, value_name = "USD")]
+    pub budget_usd: Option<f64>,
+}
+
+#[derive(Subcommand)]
+pub enum ProjectionsCommand {
+    /// Where each stands.
+    List,
+    /// Build one anew beside the live one, and swap it in.
+    Rebuild { name: String },
+}
+
+#[derive(Subcommand)]
+pub enum LogCommand {
+    /// Recompute every hash, and name the first event that differs.
+    Verify {
+        #[arg(long)]
+        json: bool,
+    },
+}

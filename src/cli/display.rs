@@ -1,0 +1,158 @@
+//! What a person sees while a spec runs: a bar a phase on a terminal, plain lines elsewhere. It is
+//! made of the spec's events and nothing else.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use specline_aggregates::spec::{Event, LossCause};
+use specline_aggregates::{Finding, Phase, SpecId};
+
+use super::print;
+
+/// How often a running bar's clock moves.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Follows one spec's events.
+pub struct Display {
+    spec: SpecId,
+    bars: Option<Bars>,
+    began: Instant,
+}
+
+struct Bars {
+    all: MultiProgress,
+    phases: BTreeMap<Phase, ProgressBar>,
+}
+
+impl Display {
+    #[must_use]
+    pub fn new(spec: SpecId) -> Self {
+        let bars = std::io::stderr().is_terminal().then(Bars::new);
+        Self { spec, bars, began: Instant::now() }
+    }
+
+    /// Time since it began.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    pub fn show(&self, event: &Event) {
+        let Some((phase, text)) = line(event, self.spec) else { return };
+        match (&self.bars, phase) {
+            (Some(bars), Some(phase)) => bars.show(phase, &text, event),
+            (Some(bars), None) => drop(bars.all.println(format!("  {text}"))),
+            (None, Some(phase)) => {
+                print::talk(&format!("{:>6.1}s  {phase:<12}  {text}", self.seconds()));
+            }
+            (None, None) => print::talk(&format!("{:>6.1}s  {:<12}  {text}", self.seconds(), "")),
+        }
+    }
+
+    fn seconds(&self) -> f64 {
+        self.began.elapsed().as_secs_f64()
+    }
+
+    /// Leaves the bars as they are, so that what follows stands below them.
+    pub fn finish(&self) {
+        if let Some(bars) = &self.bars {
+            for bar in bars.phases.values().filter(|bar| !bar.is_finished()) {
+                bar.abandon();
+            }
+        }
+    }
+}
+
+impl Bars {
+    fn new() -> Self {
+        let all = MultiProgress::new();
+        let phases = Phase::ALL
+            .into_iter()
+            .map(|phase| {
+                let bar = all.add(ProgressBar::new(1));
+                bar.set_style(style("{prefix:<13} [{bar:20}] {msg}"));
+                bar.set_prefix(phase.to_string());
+                bar.set_message("waiting");
+                bar.tick();
+                (phase, bar)
+            })
+            .collect();
+        Self { all, phases }
+    }
+
+    fn show(&self, phase: Phase, text: &str, event: &Event) {
+        let Some(bar) = self.phases.get(&phase) else { return };
+        if matches!(event, Event::AttemptStarted { .. }) {
+            bar.reset();
+            bar.set_style(style("{prefix:<13} [{spinner:^20}] {msg}  {elapsed}"));
+            bar.enable_steady_tick(TICK);
+        }
+        bar.set_message(text.to_owned());
+        if matches!(event, Event::VerdictRecorded { passed: true, .. }) {
+            bar.set_style(style("{prefix:<13} [{bar:20}] {msg}  {elapsed}"));
+            bar.disable_steady_tick();
+            bar.set_position(1);
+            bar.abandon();
+        } else if matches!(event, Event::AttemptFailed { .. }) {
+            bar.disable_steady_tick();
+        }
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("━━╌")
+}
+
+/// One line for what people want to know; none for the rest.
+fn line(event: &Event, spec: SpecId) -> Option<(Option<Phase>, String)> {
+    if let Event::AttemptStarted { phase, attempt, .. } = event {
+        Some((Some(*phase), format!("attempt {attempt}")))
+    } else if let Event::VerdictRecorded { phase, passed, score, findings, attempt, .. } = event {
+        let verdict = if *passed { "passed" } else { "did not pass" };
+        let text = format!("attempt {attempt} {verdict}, score {score}/1000{}", open(findings));
+        Some((Some(*phase), text))
+    } else if let Event::AttemptFailed { phase, attempt, kind, message, retry_at, .. } = event {
+        let next = if retry_at.is_some() { "; there will be another" } else { "" };
+        let text = format!("attempt {attempt} failed ({}): {message}{next}", kind.as_str());
+        Some((Some(*phase), text))
+    } else if let Event::SandboxAttached { epoch, provider, .. } = event {
+        Some((None, format!("sandbox {epoch} is up ({provider})")))
+    } else if let Event::SandboxLost { epoch, cause, .. } = event {
+        Some((None, format!("sandbox {epoch} was lost: {}", told(cause))))
+    } else if let Event::ApprovalRequested { phase, output, .. } = event {
+        let text = format!("waits for you: specline approve {spec} {phase}   ({})", output.short());
+        Some((Some(*phase), text))
+    } else if let Event::PhaseReopened { phase, reason, .. } = event {
+        Some((Some(*phase), format!("opened again: {reason}")))
+    } else if let Event::ExecutionPaused { reason, .. } = event {
+        Some((None, format!("paused: {reason}")))
+    } else {
+        None
+    }
+}
+
+/// The first rule that did not pass, for a verdict's line.
+fn open(findings: &[Finding]) -> String {
+    let mut failed = findings.iter().filter(|f| !f.passed && !f.skipped);
+    let Some(first) = failed.next() else { return String::new() };
+    match failed.count() {
+        0 => format!("; {}: {}", first.rule, first.message),
+        more => format!("; {}: {} (+{more} more)", first.rule, first.message),
+    }
+}
+
+fn told(cause: &LossCause) -> String {
+    match cause {
+        LossCause::Exit { code } => format!("exit code {code}"),
+        LossCause::Signal { signal } => format!("killed by signal {signal}"),
+        LossCause::LeaseExpired => "it was no longer heard of".to_owned(),
+        LossCause::Spawn { message } => format!("it could not be started: {message}"),
+        LossCause::Provider { message } => message.clone(),
+        LossCause::Detached { reason } => format!("it left: {reason}"),
+        LossCause::Shutdown => "the engine was stopped".to_owned(),
+    }
+}

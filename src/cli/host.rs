@@ -1,0 +1,282 @@
+//! The engine that a command speaks to: its own, when the log is free; else the one that holds it.
+
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use specline_aggregates::SpecId;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::place::state_folder;
+use super::{Api, Exit, Failure, Place};
+use crate::engine::{Engine, Fatal, Leave, Settings};
+use crate::http::{self, router};
+use crate::sandbox::isolation::{self, Choice};
+use crate::sandbox::process::{LocalMachine, Options};
+use crate::store::{Clock, OpenError, SqliteLog};
+
+/// How long a held log is tried again: its engine may be starting or stopping.
+const BUSY_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Pause between looks at a condition.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Longest wait for an engine's loose ends.
+const SETTLE: Duration = Duration::from_secs(10);
+
+/// Whether an engine of ours works, or only answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Duties {
+    Run,
+    /// One command is carried out, and nothing is started.
+    Rest,
+}
+
+/// What a running engine leaves in its file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct EngineFile {
+    api_url: String,
+    operator_token: String,
+    pid: u32,
+}
+
+/// An engine to speak to.
+pub struct Host {
+    pub api: Api,
+    local: Option<Local>,
+}
+
+struct Local {
+    engine: Engine,
+    stop: CancellationToken,
+    server: tokio::task::JoinHandle<io::Result<()>>,
+    duties: Duties,
+}
+
+impl Host {
+    /// Takes the log if it is free, else finds the engine that holds it.
+    pub async fn connect(place: &Place, duties: Duties) -> Result<Self, Failure> {
+        Self::listen(place, duties, None).await
+    }
+
+    /// The same, at a given address.
+    pub async fn listen(
+        place: &Place,
+        duties: Duties,
+        address: Option<SocketAddr>,
+    ) -> Result<Self, Failure> {
+        place.make()?;
+        let end = tokio::time::Instant::now() + BUSY_PATIENCE;
+        loop {
+            let path = place.log.clone();
+            let opened =
+                tokio::task::spawn_blocking(move || SqliteLog::open(&path, Clock::system()));
+            let opened = opened.await.map_err(|e| Failure::failed(format!("the log: {e}")))?;
+            match opened {
+                Ok(log) => return Self::start(place, log, duties, address).await,
+                Err(OpenError::Busy { .. }) => {}
+                Err(error @ OpenError::Newer { .. }) => {
+                    return Err(Failure::new(Exit::Busy, error.to_string()));
+                }
+                Err(error) => return Err(Failure::new(Exit::Configuration, error.to_string())),
+            }
+            if let Some(api) = running(place).await {
+                return Ok(Self { api, local: None });
+            }
+            if tokio::time::Instant::now() >= end {
+                return Err(Failure::new(
+                    Exit::Busy,
+                    format!(
+                        "another engine holds {}, and does not answer; stop it, or try again",
+                        place.log.display()
+                    ),
+                ));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    async fn start(
+        place: &Place,
+        log: SqliteLog,
+        duties: Duties,
+        address: Option<SocketAddr>,
+    ) -> Result<Self, Failure> {
+        let log = Arc::new(log);
+        let listener = bind(address, &place.engine_file).await?;
+        let address = listener.local_addr().map_err(|e| Failure::failed(e.to_string()))?;
+        let api_url = format!("http://{address}");
+        let engine = open_engine(place, Arc::clone(&log), &api_url).await?;
+        let token = engine.operator_token();
+        let file = EngineFile {
+            api_url: api_url.clone(),
+            operator_token: token.clone(),
+            pid: std::process::id(),
+        };
+        leave_file(&place.engine_file, &file)?;
+        if duties == Duties::Run {
+            engine.start().await.map_err(|e| Failure::failed(chain(&e)))?;
+        } else {
+            engine.catch_up().await.map_err(|e| Failure::failed(chain(&e)))?;
+        }
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        let app = router(http::Api::new(engine.clone(), &token));
+        let server = tokio::spawn(async move {
+            axum::serve(listener, app)
+                .with_graceful_shutdown(async move { stopped.cancelled().await })
+                .await
+        });
+        let api = Api::new(&api_url, &token)?;
+        Ok(Self { api, local: Some(Local { engine, stop, server, duties }) })
+    }
+
+    /// The engine, when it runs in this process.
+    #[must_use]
+    pub fn engine(&self) -> Option<&Engine> {
+        self.local.as_ref().map(|local| &local.engine)
+    }
+
+    /// Resolves when the engine of this process stopped by itself, and says why.
+    pub async fn fatal(&self) -> Failure {
+        let Some(local) = &self.local else { return std::future::pending().await };
+        let mut fatal = local.engine.fatal();
+        match fatal.wait_for(Option::is_some).await.map(|fatal| fatal.clone()) {
+            Ok(Some(Fatal::NewerPeer(cause))) => Failure::new(
+                Exit::Busy,
+                format!("a newer specline wrote to this log: {cause}; use that version"),
+            ),
+            Ok(Some(Fatal::Corrupt(cause))) => Failure::failed(cause),
+            Ok(None) | Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Waits, bounded, until nothing is left to do for `spec`: its sandbox is gone, and everything
+    /// that follows from its events is recorded.
+    pub async fn settle(&self, spec: SpecId) {
+        let Some(Local { engine, duties: Duties::Run, .. }) = &self.local else { return };
+        let settled = async {
+            while !engine.is_settled(spec).await {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        if tokio::time::timeout(SETTLE, settled).await.is_err() {
+            tracing::warn!("some follow-ups are left for the next engine");
+        }
+    }
+
+    /// Stops what runs in this process.
+    pub async fn stop(self, leave: Leave) {
+        let Some(local) = self.local else { return };
+        if let Err(error) = local.engine.stop(leave).await {
+            tracing::warn!(cause = %error, "the engine did not stop cleanly");
+        }
+        local.stop.cancel();
+        // Long polls of survivors would hold the server open.
+        local.server.abort();
+        drop(local.server.await);
+        local.engine.close().await;
+    }
+}
+
+async fn open_engine(place: &Place, log: Arc<SqliteLog>, api_url: &str) -> Result<Engine, Failure> {
+    let log_id = crate::store::EventLog::identity(&*log).log_id.to_string();
+    let state = state_folder(&log_id);
+    let machine = tokio::task::spawn_blocking(move || machine(state))
+        .await
+        .map_err(|error| Failure::failed(error.to_string()))??;
+    if let Err(error) = machine.announce(api_url) {
+        tracing::warn!(cause = %error, "sandboxes were not told where the engine is");
+    }
+    let snapshots = machine.snapshots().clone();
+    let settings = Settings {
+        log: log.clone(),
+        side: log,
+        read_models: place.read_models.clone(),
+        provider: Arc::new(machine),
+        snapshots,
+        api_url: api_url.to_owned(),
+        hidden: place.hidden(),
+    };
+    Engine::open(settings).await.map_err(|error| Failure::new(Exit::Configuration, chain(&error)))
+}
+
+/// The sandbox provider of this machine.
+pub(super) fn machine(state: std::path::PathBuf) -> Result<LocalMachine, Failure> {
+    let configuration = |message: String| Failure::new(Exit::Configuration, message);
+    let choice = match std::env::var(isolation::VARIABLE) {
+        Ok(value) => value.parse().map_err(|e| configuration(format!("{e}")))?,
+        Err(_) => Choice::Auto,
+    };
+    let isolation = isolation::choose(choice).map_err(|e| configuration(chain(&e)))?;
+    let shown = state.display().to_string();
+    let options = Options::new(state, isolation).map_err(|e| configuration(e.to_string()))?;
+    LocalMachine::new(options).map_err(|error| {
+        configuration(format!(
+            "sandboxes cannot be kept in {shown}: {}; set SPECLINE_STATE_DIR to a folder that can \
+             be written",
+            chain(&error)
+        ))
+    })
+}
+
+/// The old port when it is free, so that sandboxes that outlived the last engine find this one.
+async fn bind(address: Option<SocketAddr>, file: &Path) -> Result<TcpListener, Failure> {
+    let busy = |error: io::Error| {
+        Failure::new(Exit::Configuration, format!("the address cannot be listened on: {error}"))
+    };
+    if let Some(address) = address.filter(|address| address.port() != 0) {
+        return TcpListener::bind(address).await.map_err(busy);
+    }
+    let before = read_file(file).and_then(|file| file.api_url.rsplit(':').next()?.parse().ok());
+    if let Some(port) = before
+        && let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await
+    {
+        return Ok(listener);
+    }
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(busy)
+}
+
+fn read_file(path: &Path) -> Option<EngineFile> {
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}
+
+/// Written aside and renamed: a reader finds the old file or the new one.
+fn leave_file(path: &Path, file: &EngineFile) -> Result<(), Failure> {
+    let write = || -> io::Result<()> {
+        let temporary = path.with_extension("json.tmp");
+        drop(std::fs::remove_file(&temporary));
+        let mut options = std::fs::OpenOptions::new();
+        let mut out = options.write(true).create_new(true).mode(0o600).open(&temporary)?;
+        out.write_all(serde_json::to_string(file)?.as_bytes())?;
+        std::fs::rename(&temporary, path)
+    };
+    write().map_err(|error| {
+        Failure::new(Exit::Configuration, format!("{} cannot be written: {error}", path.display()))
+    })
+}
+
+/// The engine that the file names, if it answers.
+async fn running(place: &Place) -> Option<Api> {
+    let file = read_file(&place.engine_file)?;
+    let api = Api::new(&file.api_url, &file.operator_token).ok()?;
+    let live = api.get::<serde_json::Value>("/api/v1/projections");
+    let answered = tokio::time::timeout(Duration::from_secs(2), live).await;
+    matches!(answered, Ok(Ok(_))).then_some(api)
+}
+
+/// An error with everything that led to it.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}

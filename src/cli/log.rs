@@ -1,0 +1,41 @@
+//! `specline log verify`: recomputes every hash of the log.
+
+use std::io::IsTerminal;
+
+use indicatif::ProgressBar;
+use serde_json::json;
+
+use super::args::{LogCommand, PlaceArgs};
+use super::reads::open;
+use super::{Exit, Failure, print};
+use crate::store::{EventLog, Position};
+
+pub async fn log(args: &PlaceArgs, command: LogCommand) -> Result<Exit, Failure> {
+    let LogCommand::Verify { json } = command;
+    let log = open(args).await?;
+    let head = *log.watch_head().borrow();
+    let bar = if std::io::stderr().is_terminal() {
+        ProgressBar::new(head.0)
+    } else {
+        ProgressBar::hidden()
+    };
+    let verified = log.verify(Position(1), Position(u64::MAX), |at| bar.set_position(at.0)).await;
+    bar.finish_and_clear();
+    let verified = verified.map_err(|error| Failure::failed(error.to_string()))?;
+    let difference = verified.first_difference.as_ref();
+    if json {
+        print::json(&json!({
+            "events": verified.events,
+            "ok": difference.is_none(),
+            "first_difference": difference.map(ToString::to_string),
+        }));
+    } else if difference.is_none() {
+        print::data(&format!("{} events are as they were written", verified.events));
+    }
+    match difference {
+        None => Ok(Exit::Completed),
+        Some(difference) => Err(Failure::failed(format!(
+            "the log was changed; the first event that differs: {difference}"
+        ))),
+    }
+}

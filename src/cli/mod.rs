@@ -1,0 +1,113 @@
+//! The command line. Data goes to stdout, talk to stderr; every error says what to do.
+
+mod api;
+mod args;
+mod decide;
+mod display;
+mod doctor;
+mod edit;
+mod exit;
+mod follow;
+mod host;
+mod lists;
+mod log;
+mod place;
+mod print;
+mod projections;
+mod reads;
+mod replay;
+mod resume;
+mod run;
+mod serve;
+mod steer;
+mod summary;
+mod worker;
+
+pub use api::Api;
+pub use exit::{Exit, Failure};
+pub use host::{Duties, Host};
+pub use place::Place;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use self::args::{Cli, Command};
+
+/// Runs the program. `supervise` and `worker` come first: the one must have no async runtime, and
+/// the other lives in a sandbox.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to stdout with code 0, mistakes to stderr with code 2.
+            drop(error.print());
+            return Exit::from_clap(&error).into();
+        }
+    };
+    if let Command::Supervise { folder } = &cli.command {
+        return crate::sandbox::process::supervise(folder);
+    }
+    print::start_logging(matches!(cli.command, Command::Serve { .. } | Command::Worker));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            print::talk(&format!("error: the runtime cannot start: {error}"));
+            return Exit::Failed.into();
+        }
+    };
+    let result = runtime.block_on(Box::pin(dispatch(cli)));
+    // A blocked thread of a dropped call must not keep the program from ending.
+    runtime.shutdown_background();
+    match result {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            print::talk(&format!("error: {}", failure.message));
+            failure.exit.into()
+        }
+    }
+}
+
+async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
+    let place = &cli.place;
+    match cli.command {
+        Command::Run(args) => run::run(place, args).await,
+        Command::Resume { spec, json } => resume::resume(place, spec, json).await,
+        Command::List(args) => lists::list(place, args).await,
+        Command::Show { spec, json } => reads::show(place, &spec, json).await,
+        Command::Events { spec, follow, json } => reads::events(place, spec, follow, json).await,
+        Command::Tasks(args) => lists::tasks(place, args).await,
+        Command::Requirements { spec, json } => lists::requirements(place, &spec, json).await,
+        Command::Checkpoints { spec, json } => reads::checkpoints(place, &spec, json).await,
+        Command::Replay { spec, to, json } => replay::replay(place, &spec, to, json).await,
+        Command::Approve(args) => decide::approve(place, args).await,
+        Command::Reject(args) => decide::reject(place, args).await,
+        Command::Edit(args) => decide::edit(place, args).await,
+        Command::Cancel { spec, reason } => steer::cancel(place, &spec, reason).await,
+        Command::Pause { spec, reason } => steer::pause(place, &spec, reason).await,
+        Command::Retry(args) => steer::retry(place, args).await,
+        Command::Fork { spec, at, json } => steer::fork(place, &spec, at, json).await,
+        Command::Projections { command, json } => {
+            projections::projections(place, command, json).await
+        }
+        Command::Log { command } => log::log(place, command).await,
+        Command::Worker => worker::worker().await,
+        Command::Serve { listen } => serve::serve(place, &listen).await,
+        Command::Doctor { agent, agent_env } => doctor::doctor(place, agent, agent_env).await,
+        Command::Bench { command } => crate::bench::bench(command).await,
+        Command::Completions { shell } => {
+            let mut command = Cli::command();
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut command, "specline", &mut text);
+            print::data(String::from_utf8_lossy(&text).trim_end());
+            Ok(Exit::Completed)
+        }
+        Command::Version => {
+            print::data(concat!("specline ", env!("CARGO_PKG_VERSION")));
+            Ok(Exit::Completed)
+        }
+        Command::Supervise { .. } => Ok(Exit::Usage),
+    }
+}

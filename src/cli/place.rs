@@ -1,0 +1,164 @@
+//! Where the log of a command is: named, or found in the nearest `.specline/` upwards.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::args::PlaceArgs;
+use super::{Exit, Failure};
+
+/// Folder of the embedded store in a repository.
+pub const FOLDER: &str = ".specline";
+
+/// The files of one log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The log.
+    pub log: PathBuf,
+    pub read_models: PathBuf,
+    /// Where a running engine says how to reach it.
+    pub engine_file: PathBuf,
+    /// The folder that a sandbox must not see, where it is the log's own.
+    pub folder: PathBuf,
+    own_folder: bool,
+}
+
+impl Place {
+    /// The log in the `.specline/` of a repository.
+    #[must_use]
+    pub fn of_repository(repo: &Path) -> Self {
+        let folder = repo.join(FOLDER);
+        Self {
+            log: folder.join("log.db"),
+            read_models: folder.join("read.db"),
+            engine_file: folder.join("engine.json"),
+            folder,
+            own_folder: true,
+        }
+    }
+
+    /// A log named by its URL.
+    fn of_store(url: &str) -> Result<Self, Failure> {
+        let configuration = |message: String| Failure::new(Exit::Configuration, message);
+        let path = match url.split_once(':') {
+            Some(("sqlite", path)) => path.trim_start_matches("//"),
+            Some((scheme, _)) if scheme.len() > 1 => {
+                return Err(configuration(format!(
+                    "--store {scheme}: this version keeps its log in SQLite; use sqlite:FILE"
+                )));
+            }
+            _ => url,
+        };
+        if path.is_empty() {
+            return Err(configuration("--store names no file; use sqlite:FILE".to_owned()));
+        }
+        let log = std::path::absolute(path)
+            .map_err(|error| configuration(format!("--store {path}: {error}")))?;
+        let folder = log.parent().map_or_else(|| PathBuf::from("/"), Path::to_path_buf);
+        Ok(Self {
+            read_models: log.with_extension("read.db"),
+            engine_file: log.with_extension("engine.json"),
+            log,
+            folder,
+            own_folder: false,
+        })
+    }
+
+    /// The place that a command names, or the nearest one.
+    pub fn find(args: &PlaceArgs) -> Result<Self, Failure> {
+        if let Some(url) = &args.store {
+            return Self::of_store(url);
+        }
+        let from = match &args.repo {
+            Some(repo) => return Ok(Self::of_repository(&existing(repo)?)),
+            None => current_folder()?,
+        };
+        let found = from.ancestors().find(|folder| folder.join(FOLDER).is_dir());
+        found.map(Self::of_repository).ok_or_else(|| {
+            Failure::new(
+                Exit::Configuration,
+                format!(
+                    "there is no {FOLDER}/ in {} or above it; start with `specline run`, or name \
+                     the repository with --repo",
+                    from.display()
+                ),
+            )
+        })
+    }
+
+    /// The place that `run` and `serve` work in, which need not be there yet, and the repository.
+    pub fn for_repository(args: &PlaceArgs) -> Result<(Self, PathBuf), Failure> {
+        let repo = match &args.repo {
+            Some(repo) => existing(repo)?,
+            None => {
+                let here = current_folder()?;
+                let top = here.ancestors().find(|folder| folder.join(".git").exists());
+                top.map_or(here.clone(), Path::to_path_buf)
+            }
+        };
+        let place = match &args.store {
+            Some(url) => Self::of_store(url)?,
+            None => Self::of_repository(&repo),
+        };
+        Ok((place, repo))
+    }
+
+    /// Makes the folder, and keeps it out of git by a `.gitignore` of its own.
+    pub fn make(&self) -> Result<(), Failure> {
+        let make = || -> io::Result<()> {
+            fs::create_dir_all(&self.folder)?;
+            let ignore = self.folder.join(".gitignore");
+            if self.own_folder && !ignore.exists() {
+                fs::write(ignore, "# Specline's own store; not for git.\n*\n")?;
+            }
+            Ok(())
+        };
+        make().map_err(|error| {
+            Failure::new(
+                Exit::Configuration,
+                format!(
+                    "{} cannot be written: {error}; check its permissions and the space on the \
+                     disk, or keep the log elsewhere with --store sqlite:FILE",
+                    self.folder.display()
+                ),
+            )
+        })
+    }
+
+    /// What a sandbox must not see.
+    #[must_use]
+    pub fn hidden(&self) -> Vec<PathBuf> {
+        if self.own_folder { vec![self.folder.clone()] } else { Vec::new() }
+    }
+}
+
+fn current_folder() -> Result<PathBuf, Failure> {
+    std::env::current_dir()
+        .map_err(|error| Failure::failed(format!("the current folder cannot be read: {error}")))
+}
+
+fn existing(repo: &Path) -> Result<PathBuf, Failure> {
+    let path = repo
+        .canonicalize()
+        .map_err(|error| Failure::usage(format!("--repo {}: {error}", repo.display())))?;
+    if path.is_dir() {
+        Ok(path)
+    } else {
+        Err(Failure::usage(format!("--repo {} is not a folder", repo.display())))
+    }
+}
+
+/// Where sandboxes and snapshots of the log `log_id` lie: outside of every repository.
+pub fn state_folder(log_id: &str) -> PathBuf {
+    let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let base = if let Some(state) = named("SPECLINE_STATE_DIR") {
+        PathBuf::from(state)
+    } else if let Some(state) = named("XDG_STATE_HOME") {
+        PathBuf::from(state).join("specline")
+    } else if let Some(home) = named("HOME") {
+        PathBuf::from(home).join(".local/state/specline")
+    } else {
+        std::env::temp_dir().join(format!("specline-{}", rustix::process::getuid().as_raw()))
+    };
+    base.join(log_id)
+}

@@ -1,0 +1,93 @@
+//! `specline resume`: goes on with one spec, or with every unfinished one, and follows to the end.
+
+use specline_aggregates::SpecId;
+use specline_aggregates::spec::Status;
+
+use super::args::PlaceArgs;
+use super::display::Display;
+use super::follow::{Followed, exit_of, follow, stop_politely};
+use super::host::{Duties, Host};
+use super::lists::all_specs;
+use super::reads::parse_id;
+use super::run::resume_command;
+use super::{Exit, Failure, Place, print, summary};
+use crate::engine::Leave;
+use crate::view::SpecView;
+
+pub async fn resume(args: &PlaceArgs, spec: Option<String>, json: bool) -> Result<Exit, Failure> {
+    let place = Place::find(args)?;
+    let mut host = Host::connect(&place, Duties::Run).await?;
+    let all = spec.is_none();
+    let specs = match &spec {
+        Some(spec) => vec![parse_id(spec)?],
+        None => unfinished(&host).await?,
+    };
+    if specs.is_empty() {
+        print::talk("nothing is unfinished");
+    }
+    for id in &specs {
+        set_going(&host, *id, all).await?;
+    }
+    let mut exit = Exit::Completed;
+    for id in specs {
+        let display = Display::new(id);
+        let followed = follow(&place, &mut host, id, &display).await;
+        display.finish();
+        match followed? {
+            Followed::Interrupted => {
+                return Ok(stop_politely(host, &resume_command(args, id)).await);
+            }
+            Followed::At(_) => {
+                host.settle(id).await;
+                let view: SpecView = host.api.spec(id).await?;
+                summary::end(&view, display.elapsed(), json);
+                exit = worse(exit, exit_of(view.status));
+            }
+        }
+    }
+    host.stop(Leave::Sandboxes).await;
+    Ok(exit)
+}
+
+/// The first that is not `Completed` stays.
+fn worse(so_far: Exit, next: Exit) -> Exit {
+    if so_far == Exit::Completed { next } else { so_far }
+}
+
+async fn unfinished(host: &Host) -> Result<Vec<SpecId>, Failure> {
+    let specs = all_specs(&host.api, "").await?;
+    let open = specs.iter().filter(|line| {
+        let status = line["status"].as_str().unwrap_or_default();
+        matches!(status, "executing" | "paused" | "awaiting_approval")
+    });
+    let mut ids: Vec<SpecId> = open.filter_map(|line| line["id"].as_str()?.parse().ok()).collect();
+    // Oldest first.
+    ids.reverse();
+    Ok(ids)
+}
+
+/// Asks for what the spec needs to go on. One that waits for a person is left waiting.
+async fn set_going(host: &Host, id: SpecId, all: bool) -> Result<(), Failure> {
+    let view = host.api.spec(id).await?;
+    match view.status {
+        Status::Draft => {
+            host.api.order(&format!("/api/v1/specs/{id}/execute")).await?;
+        }
+        Status::Paused => {
+            host.api.order(&format!("/api/v1/specs/{id}/resume")).await?;
+        }
+        Status::Failed if !all => {
+            let phase = view.error.map_or("explore", |error| error.phase.as_str());
+            return Err(Failure::failed(format!(
+                "the spec failed in {phase}; `specline retry {id} --from {phase}` tries again"
+            )));
+        }
+        Status::Executing
+        | Status::AwaitingApproval
+        | Status::Completed
+        | Status::Failed
+        | Status::Cancelled
+        | Status::Unknown => {}
+    }
+    Ok(())
+}
