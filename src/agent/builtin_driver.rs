@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use specline_aggregates::{Finding, Phase, RawJson, Usage};
+use specline_aggregates::{Finding, Phase, RawJson, Severity, Usage};
 
 use super::builtin::{self, Request};
 use super::{AgentError, Answer, Job};
@@ -27,10 +27,27 @@ fn answer(job: &Job) -> Result<Answer, AgentError> {
     let context = &job.work.context;
     let text = |name: &str| context["spec"][name].as_str().unwrap_or_default();
     let request = Request { title: text("title"), description: text("description") };
-    let feedback: Vec<Finding> = part(&context["feedback"]["findings"]).unwrap_or_default();
+    let feedback = feedback(&context["feedback"]);
     let output = output(job, &request, &feedback)?;
     let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(Answer { output, usage: Usage { duration_ms, ..Usage::default() }, session: None })
+}
+
+/// What the last attempt was told. A person's remark is a finding of its own.
+fn feedback(told: &Value) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = part(&told["findings"]).unwrap_or_default();
+    if told["kind"] == "rejected" {
+        findings.push(Finding {
+            rule: "person.rejected".to_owned(),
+            severity: Severity::Hard,
+            passed: false,
+            skipped: false,
+            message: told["message"].as_str().unwrap_or_default().to_owned(),
+            place: String::new(),
+            mend: String::new(),
+        });
+    }
+    findings
 }
 
 fn output(job: &Job, request: &Request<'_>, feedback: &[Finding]) -> Result<RawJson, AgentError> {

@@ -213,9 +213,11 @@ async fn store(
             }
         }
     }
-    for (size, rows) in chunks(&written) {
-        let values = rows.iter().flatten().cloned().collect();
-        write.execute(&statements.upsert[size], values).await?;
+    for (size, rows) in CHUNKS.into_iter().enumerate() {
+        while written.len() >= rows {
+            let values = written.drain(..rows).flatten().collect();
+            write.execute(&statements.upsert[size], values).await?;
+        }
     }
     Ok(())
 }

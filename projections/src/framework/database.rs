@@ -26,6 +26,14 @@ const N_READERS: u32 = 4;
 /// Prepared statements kept a connection: every size of every read model's statements.
 const N_STATEMENTS: usize = 256;
 
+/// Pages of the write-ahead log before it is copied into the file, 16 MiB: about ten pages of events
+/// while catching up.
+const CHECKPOINT_PAGES: &str = "4000";
+
+/// The writer's cache, in KiB (negative: SQLite's way to say so). It holds the inner pages of the
+/// keys' trees, as the rows of a page of events lie far apart.
+const WRITER_CACHE: &str = "-8192";
+
 /// How long a statement waits for another process that holds the file.
 const BUSY: Duration = Duration::from_secs(10);
 
@@ -44,7 +52,11 @@ impl Database {
             .busy_timeout(BUSY)
             .statement_cache_capacity(N_STATEMENTS);
         let pool = || SqlitePoolOptions::new().min_connections(0).test_before_acquire(false);
-        let writing = options.clone().create_if_missing(true);
+        let writing = options
+            .clone()
+            .create_if_missing(true)
+            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+            .pragma("cache_size", WRITER_CACHE);
         let writer = pool()
             .max_connections(1)
             .idle_timeout(None)
