@@ -1,11 +1,15 @@
-//! A spec as people and scripts see it: the object of `specline show --json` and of the API.
+//! A spec and an event as people and scripts see them: the objects of `specline show --json`, of
+//! `specline events --json` and of the API.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use specline_aggregates::output::ExportedFile;
 use specline_aggregates::spec::{self, Spec, slug};
-use specline_aggregates::{Digest, Epoch, Finding, Phase, SpecId, Timestamp, Usage};
+use specline_aggregates::{Digest, Epoch, Finding, Phase, RawJson, SpecId, Timestamp, Usage};
+use uuid::Uuid;
+
+use crate::store::Recorded;
 
 /// Where a phase stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -197,5 +201,39 @@ fn phase_status(spec: &Spec, phase: Phase) -> PhaseStatus {
                 PhaseStatus::Pending
             }
         }
+    }
+}
+
+/// An event as every reader gets it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EventView {
+    pub position: u64,
+    pub aggregate_type: String,
+    pub aggregate_id: Uuid,
+    pub sequence: u64,
+    pub event_type: String,
+    pub event_version: String,
+    pub payload: RawJson,
+    pub metadata: RawJson,
+    pub recorded_at: Timestamp,
+    pub hash: Digest,
+}
+
+impl TryFrom<Recorded> for EventView {
+    type Error = serde_json::Error;
+
+    fn try_from(row: Recorded) -> Result<Self, serde_json::Error> {
+        Ok(Self {
+            position: row.position.0,
+            aggregate_type: row.stream.aggregate_type,
+            aggregate_id: row.stream.aggregate_id,
+            sequence: row.sequence,
+            event_type: row.event_type,
+            event_version: row.event_version,
+            payload: RawJson::parse(row.payload)?,
+            metadata: RawJson::parse(row.metadata)?,
+            recorded_at: row.recorded_at,
+            hash: row.hash,
+        })
     }
 }

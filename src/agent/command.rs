@@ -135,7 +135,7 @@ async fn end_group(child: &mut Child) {
         && let Some(pid) = rustix::process::Pid::from_raw(pid)
     {
         // It may have ended by itself.
-        drop(rustix::process::kill_process_group(pid, rustix::process::Signal::KILL));
+        let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
     }
     drop(child.kill().await);
 }

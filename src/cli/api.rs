@@ -7,9 +7,9 @@ use serde_json::Value;
 use specline_aggregates::SpecId;
 
 use super::{Exit, Failure};
-use crate::http::{ACTOR, EventView};
+use crate::http::ACTOR;
 use crate::protocol::Problem;
-use crate::view::SpecView;
+use crate::view::{EventView, SpecView};
 
 /// Why a call brought nothing.
 #[derive(Debug)]
@@ -140,6 +140,6 @@ impl Api {
 fn actor() -> String {
     let named = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
     let name = named("SPECLINE_ACTOR").or_else(|| named("USER")).or_else(|| named("LOGNAME"));
-    let visible = |name: String| name.chars().filter(|c| c.is_ascii_graphic()).collect::<String>();
+    let visible = |name: String| name.chars().filter(char::is_ascii_graphic).collect::<String>();
     name.map(visible).filter(|name| !name.is_empty()).unwrap_or_else(|| "operator".to_owned())
 }

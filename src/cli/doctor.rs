@@ -26,25 +26,25 @@ pub async fn doctor(
 ) -> Result<Exit, Failure> {
     print::data(concat!("specline ", env!("CARGO_PKG_VERSION")));
     let mut well = true;
-    well &= say("git", git());
+    well &= say("git", &git());
     let probed = tokio::task::spawn_blocking(|| isolation::probe().describe()).await;
-    well &= say("isolation", probed.map_err(|error| error.to_string()));
-    well &= say("state", writable(&state_folder("doctor")));
+    well &= say("isolation", &probed.map_err(|error| error.to_string()));
+    well &= say("state", &writable(&state_folder("doctor")));
     let log = match Place::find(args) {
         Ok(place) => Ok(place.log.display().to_string()),
         Err(_) => Ok("none here yet; `specline run` makes one".to_owned()),
     };
-    well &= say("log", log);
+    well &= say("log", &log);
     if let Some(agent) = agent {
-        well &= say("agent", run_agent(&agent, agent_env).await);
+        well &= say("agent", &run_agent(&agent, agent_env).await);
     } else {
         print::data("ok    agent      builtin (offline, no model); try yours with --agent");
     }
     Ok(if well { Exit::Completed } else { Exit::Failed })
 }
 
-fn say(what: &str, found: Result<String, String>) -> bool {
-    match &found {
+fn say(what: &str, found: &Result<String, String>) -> bool {
+    match found {
         Ok(text) => print::data(&format!("ok    {what:<10} {text}")),
         Err(text) => print::data(&format!("FAIL  {what:<10} {text}")),
     }

@@ -16,7 +16,7 @@ const WAIT: u64 = 20;
 
 /// How following ended.
 pub enum Followed {
-    At(Box<SpecView>),
+    AtRest,
     /// Ctrl-C.
     Interrupted,
 }
@@ -33,7 +33,7 @@ pub async fn follow(
         let view = host.api.spec(spec).await;
         match view {
             Ok(view) if has_come_to_rest(&view) && after >= view.version => {
-                return Ok(Followed::At(Box::new(view)));
+                return Ok(Followed::AtRest);
             }
             Ok(_) => {}
             Err(ApiError::Unreachable(_)) => {

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::place::state_folder;
 use super::{Api, Exit, Failure, Place};
 use crate::engine::{Engine, Fatal, Leave, Settings};
-use crate::http::{self, router};
+use crate::http;
 use crate::sandbox::isolation::{self, Choice};
 use crate::sandbox::process::{LocalMachine, Options};
 use crate::store::{Clock, OpenError, SqliteLog};
@@ -125,13 +125,8 @@ impl Host {
             engine.catch_up().await.map_err(|e| Failure::failed(chain(&e)))?;
         }
         let stop = CancellationToken::new();
-        let stopped = stop.clone();
-        let app = router(http::Api::new(engine.clone(), &token));
-        let server = tokio::spawn(async move {
-            axum::serve(listener, app)
-                .with_graceful_shutdown(async move { stopped.cancelled().await })
-                .await
-        });
+        let app = http::Api::new(engine.clone(), &token);
+        let server = tokio::spawn(http::serve(listener, app, stop.clone()));
         let api = Api::new(&api_url, &token)?;
         Ok(Self { api, local: Some(Local { engine, stop, server, duties }) })
     }

@@ -42,14 +42,15 @@ fn encoded(text: &str) -> String {
 
 fn filter(pairs: &[(&str, Option<&str>)]) -> String {
     let given = pairs.iter().filter_map(|(name, value)| Some((name, (*value)?)));
-    given.map(|(name, value)| format!("&{name}={}", encoded(value))).collect()
+    given.map(|(name, value)| format!("&{name}={}", encoded(value))).collect::<Vec<_>>().concat()
 }
 
 fn text(item: &Value, name: &str) -> String {
-    match &item[name] {
-        Value::String(text) => text.clone(),
-        Value::Null => "–".to_owned(),
-        other => other.to_string(),
+    let value = &item[name];
+    match value.as_str() {
+        Some(text) => text.to_owned(),
+        None if value.is_null() => "–".to_owned(),
+        None => value.to_string(),
     }
 }
 

@@ -12,7 +12,7 @@ mod host;
 mod lists;
 mod log;
 mod place;
-mod print;
+pub pub(crate) mod print;
 mod projections;
 mod reads;
 mod replay;
@@ -24,6 +24,7 @@ mod summary;
 mod worker;
 
 pub use api::Api;
+pub use args::PlaceArgs;
 pub use exit::{Exit, Failure};
 pub use host::{Duties, Host};
 pub use place::Place;
@@ -96,7 +97,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Worker => worker::worker().await,
         Command::Serve { listen } => serve::serve(place, &listen).await,
         Command::Doctor { agent, agent_env } => doctor::doctor(place, agent, agent_env).await,
-        Command::Bench { command } => crate::bench::bench(command).await,
+        Command::Bench { command } => crate::bench::bench(place, command).await,
         Command::Completions { shell } => {
             let mut command = Cli::command();
             let mut text = Vec::new();

@@ -88,13 +88,12 @@ impl Place {
 
     /// The place that `run` and `serve` work in, which need not be there yet, and the repository.
     pub fn for_repository(args: &PlaceArgs) -> Result<(Self, PathBuf), Failure> {
-        let repo = match &args.repo {
-            Some(repo) => existing(repo)?,
-            None => {
+        let repo = if let Some(repo) = &args.repo {
+            existing(repo)?
+        } else {
                 let here = current_folder()?;
                 let top = here.ancestors().find(|folder| folder.join(".git").exists());
                 top.map_or(here.clone(), Path::to_path_buf)
-            }
         };
         let place = match &args.store {
             Some(url) => Self::of_store(url)?,

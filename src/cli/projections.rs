@@ -35,10 +35,9 @@ pub async fn projections(
     let rows: Vec<_> = models
         .iter()
         .map(|model| {
-            let state = match &model["error"] {
-                Value::Null => "running".to_owned(),
-                error => format!("stopped: {error}"),
-            };
+            let error = &model["error"];
+            let state =
+                if error.is_null() { "running".to_owned() } else { format!("stopped: {error}") };
             vec![
                 model["name"].as_str().unwrap_or_default().to_owned(),
                 model["position"].to_string(),

@@ -9,9 +9,8 @@ use uuid::Uuid;
 
 use super::args::PlaceArgs;
 use super::{Exit, Failure, Place, print};
-use crate::http::EventView;
 use crate::store::{AggregateStore, EventLog, Position, Recorded, SqliteLog, StreamId};
-use crate::view::SpecView;
+use crate::view::{EventView, SpecView};
 
 /// Events read at a time.
 const PAGE: usize = 1_000;

@@ -37,7 +37,7 @@ pub async fn resume(args: &PlaceArgs, spec: Option<String>, json: bool) -> Resul
             Followed::Interrupted => {
                 return Ok(stop_politely(host, &resume_command(args, id)).await);
             }
-            Followed::At(_) => {
+            Followed::AtRest => {
                 host.settle(id).await;
                 let view: SpecView = host.api.spec(id).await?;
                 summary::end(&view, display.elapsed(), json);

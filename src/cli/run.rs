@@ -37,7 +37,7 @@ pub async fn run(args: &PlaceArgs, run: RunArgs) -> Result<Exit, Failure> {
     display.finish();
     match followed? {
         Followed::Interrupted => Ok(stop_politely(host, &resume_command(args, id)).await),
-        Followed::At(_) => {
+        Followed::AtRest => {
             host.settle(id).await;
             let view = host.api.spec(id).await?;
             summary::end(&view, display.elapsed(), run.json);

@@ -35,10 +35,10 @@ impl<A: Decide> CommandError<A> {
     }
 
     pub(super) fn of_commit(error: StoreError) -> Self {
-        match error {
-            StoreError::Log(LogError::KeyReused { key }) => Self::KeyReused { key },
-            other => Self::Store(other),
+        if let StoreError::Log(LogError::KeyReused { key }) = error {
+            return Self::KeyReused { key };
         }
+        Self::Store(error)
     }
 
     /// Another append was first.

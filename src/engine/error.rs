@@ -37,13 +37,13 @@ impl EngineError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Refused { code, .. } => code,
-            Self::NotFound { .. } => "not_found",
             Self::InvalidInput { .. } => "invalid_input",
             Self::Snapshot(_) => "repository_unreadable",
             Self::Transient(_) => "unavailable",
             Self::Corrupt(_) => "corrupt",
             Self::Newer(_) => "newer_peer",
-            Self::ReadModels(specline_projections::Error::UnknownModel(_)) => "not_found",
+            Self::NotFound { .. }
+            | Self::ReadModels(specline_projections::Error::UnknownModel(_)) => "not_found",
             Self::ReadModels(specline_projections::Error::InvalidCursor(_)) => "invalid_cursor",
             Self::ReadModels(_) => "read_models_unavailable",
             Self::Internal { .. } => "internal",
@@ -57,9 +57,10 @@ impl EngineError {
     }
 
     pub(super) fn refused(rejection: &Rejection) -> Self {
-        let findings = match rejection {
-            Rejection::GateFailed { findings, .. } => findings.clone(),
-            _ => Vec::new(),
+        let findings = if let Rejection::GateFailed { findings, .. } = rejection {
+            findings.clone()
+        } else {
+            Vec::new()
         };
         Self::Refused { code: rejection.code(), message: rejection.to_string(), findings }
     }

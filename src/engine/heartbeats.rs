@@ -25,7 +25,7 @@ pub(super) async fn run(engine: Engine, mut beats: mpsc::Receiver<Heartbeat>) {
         let mut batch = BTreeMap::from([(first.sandbox, first)]);
         tokio::time::sleep(GATHER).await;
         while let Ok(beat) = beats.try_recv() {
-            merge(&mut batch, beat);
+            merge(&mut batch, &beat);
         }
         let batch: Vec<_> = batch.into_values().collect();
         let n = batch.len();
@@ -35,7 +35,7 @@ pub(super) async fn run(engine: Engine, mut beats: mpsc::Receiver<Heartbeat>) {
     }
 }
 
-fn merge(batch: &mut BTreeMap<specline_aggregates::SandboxId, Heartbeat>, beat: Heartbeat) {
+fn merge(batch: &mut BTreeMap<specline_aggregates::SandboxId, Heartbeat>, beat: &Heartbeat) {
     let entry = batch.entry(beat.sandbox).or_insert_with(|| beat.clone());
     entry.progressed |= beat.progressed;
     entry.usage = beat.usage;

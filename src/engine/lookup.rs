@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use cqrs_es::Aggregate;
 use specline_aggregates::spec::{Payload, Spec, Status};
-use specline_aggregates::{Phase, RawJson, SandboxId, SpecId, Timestamp};
+use specline_aggregates::{Digest, Phase, RawJson, SandboxId, SpecId, Timestamp};
+use tokio::sync::watch;
 
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, Token};
 use crate::commands::{Actor, Origin};
-use crate::store::{Lease, Loaded, Position};
+use crate::store::{Lease, Loaded, Position, StreamId};
+use crate::view::EventView;
 
 /// Longest that a reader waits for a read model.
 pub const MAX_READ_WAIT: Duration = Duration::from_secs(10);
@@ -41,9 +44,9 @@ impl Engine {
     }
 
     /// Waits, bounded, until every healthy read model has passed `position`. False = not yet.
-    pub async fn wait_for(&self, position: Position) -> bool {
+    pub async fn wait_for(&self, position: u64) -> bool {
         let mut projected = self.inner.projected.subscribe();
-        let passed = projected.wait_for(|at| *at >= position.0);
+        let passed = projected.wait_for(|at| *at >= position);
         tokio::time::timeout(MAX_READ_WAIT, passed).await.is_ok_and(|waited| waited.is_ok())
     }
 }
@@ -128,6 +131,54 @@ impl Engine {
 }
 
 impl Engine {
+    /// Position of the last event.
+    #[must_use]
+    pub fn head(&self) -> u64 {
+        self.inner.log.watch_head().borrow().0
+    }
+
+    /// Says whenever an event was appended.
+    #[must_use]
+    pub fn appends(&self) -> watch::Receiver<Position> {
+        self.inner.log.watch_head()
+    }
+
+    /// Events of a spec after sequence `after`; waits for the first, at most for `wait`.
+    pub async fn spec_events(
+        &self,
+        id: SpecId,
+        (after, limit): (u64, usize),
+        wait: Duration,
+    ) -> Result<Vec<EventView>, EngineError> {
+        let stream = StreamId { aggregate_type: Spec::TYPE.to_owned(), aggregate_id: id.uuid() };
+        let end = tokio::time::Instant::now() + wait;
+        let mut head = self.inner.log.watch_head();
+        let rows = loop {
+            head.borrow_and_update();
+            let rows = self.inner.log.read_stream(&stream, after, limit).await?;
+            if !rows.is_empty() || tokio::time::Instant::now() >= end {
+                break rows;
+            }
+            tokio::select! {
+                changed = head.changed() => if changed.is_err() { break rows },
+                () = tokio::time::sleep_until(end) => {}
+            }
+        };
+        let events = rows.into_iter().map(EventView::try_from).collect::<Result<Vec<_>, _>>();
+        events.map_err(|error| EngineError::Corrupt(error.to_string()))
+    }
+
+    /// A context that was too large for an environment variable.
+    pub async fn stored_context(&self, digest: Digest) -> Result<RawJson, EngineError> {
+        self.json_blob(digest).await
+    }
+
+    /// The token of a sandbox that this engine knows.
+    pub async fn sandbox_token(&self, id: SandboxId) -> Result<Option<Token>, EngineError> {
+        let lease = self.inner.side.lease(id).await?;
+        Ok(lease.map(|lease| Token::of(&self.inner.secret, id, lease.epoch)))
+    }
+
     /// The token by which whoever may read the engine's file commands it.
     #[must_use]
     pub fn operator_token(&self) -> String {

@@ -25,6 +25,8 @@ pub use execute::{Asked, DraftRequest, Executed};
 pub use start::{Leave, Settings, StartError};
 pub use token::Token;
 
+pub use crate::commands::{Done, Keyed};
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};

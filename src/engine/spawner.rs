@@ -12,15 +12,13 @@ use specline_aggregates::{Digest, Epoch, Phase, SandboxId, SpecId, Timestamp, Us
 use specline_projections::due_work::DueWork;
 
 use super::{Engine, EngineError, Token};
+use crate::crash_point;
 use crate::protocol::env;
 use crate::sandbox::SpawnRequest;
 use crate::store::{Blob, Lease, LeaseState};
 
 /// Largest PHASE_CONTEXT_B64, in bytes: one variable over 128 KiB cannot be given to a process.
 const MAX_CONTEXT_BYTES: usize = 96 * 1024;
-
-/// Least lease of a sandbox that has not called yet: starting may take longer than a heartbeat.
-const MIN_START_LEASE_MS: u64 = 15_000;
 
 /// What a request for a sandbox leads to.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,6 +47,7 @@ pub(super) async fn run(engine: &Engine, row: &DueWork) -> Result<(), EngineErro
     if !engine.inner.side.claim_lease(lease.clone()).await? {
         return Ok(());
     }
+    crash_point::reach("spawn_claimed");
     let result = engine.spawn_for_phase(&spec, phase, &lease).await;
     engine.inner.leases_changed.notify_one();
     if let Err(message) = result {
@@ -69,7 +68,7 @@ fn new_lease(engine: &Engine, spec: &Spec, (sandbox, epoch): (SandboxId, Epoch))
         instance: None,
         engine: engine.inner.id,
         handle: String::new(),
-        lease_ms: spec.policy().lease_ms.max(MIN_START_LEASE_MS),
+        lease_ms: spec.policy().lease_ms,
         expires_at: nothing,
         last_heard: nothing,
         last_progress: nothing,
@@ -100,6 +99,7 @@ impl Engine {
             hide: self.inner.hidden.clone(),
         };
         let handle = self.inner.provider.spawn(request).await.map_err(|e| chain(&e))?;
+        crash_point::reach("spawn_started");
         let handle = Some(handle.as_json().to_owned());
         let side = &self.inner.side;
         side.set_lease(lease.sandbox, LeaseState::Running, handle, self.inner.id)

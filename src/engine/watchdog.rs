@@ -15,6 +15,9 @@ use crate::store::{Lease, LeaseState};
 /// A sandbox that is not wanted any more has this long to end by itself.
 const GRACE_MS: u64 = 3_000;
 
+/// Least lease of a sandbox that has not called yet: starting may take longer than a heartbeat.
+const MIN_START_LEASE_MS: u64 = 15_000;
+
 /// How often living sandboxes are looked at when nothing else happens.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -32,11 +35,18 @@ enum Plan {
 /// first seen to be let go.
 fn plan(spec: &Spec, lease: &Lease, unwanted_since: Option<Timestamp>, now: Timestamp) -> Plan {
     if is_wanted(spec, lease) {
-        if lease.expires_at <= now { Plan::ReportLost } else { Plan::LeaveAlone }
+        if expiry(lease) <= now { Plan::ReportLost } else { Plan::LeaveAlone }
     } else if unwanted_since.is_some_and(|since| now >= since.plus_ms(GRACE_MS)) {
         Plan::End
     } else {
         Plan::LeaveAlone
+    }
+}
+
+fn expiry(lease: &Lease) -> Timestamp {
+    match lease.instance {
+        Some(_) => lease.expires_at,
+        None => lease.expires_at.max(lease.last_heard.plus_ms(MIN_START_LEASE_MS)),
     }
 }
 

@@ -11,6 +11,7 @@ use super::judging::blob_of;
 use super::lookup::{jitter, within};
 use super::{Engine, EngineError};
 use crate::commands::{Actor, CommandError, Done, Keyed, Order, Origin};
+use crate::crash_point;
 use crate::protocol::{
     Assignment, Attach, Detach, FailureAnswer, FailureReport, HeartbeatAnswer, HeartbeatReport,
     Note, Orders, StepAnswer, StepReport, Submission, SubmissionAnswer, VerdictReport,
@@ -40,6 +41,9 @@ impl Engine {
             worker_version: attach.worker_version.clone(),
         });
         self.by_sandbox(&lease, &command, None).await?;
+        // Before the instance stands in the lease, which then counts from this sign of life.
+        let beat = Heartbeat { sandbox, usage: lease.usage, progressed: true };
+        self.inner.side.heartbeat(vec![beat]).await?;
         if !self.inner.side.attach_lease(sandbox, attach.instance).await? {
             return Err(stale(lease.epoch));
         }
@@ -85,6 +89,7 @@ impl Engine {
     ) -> Result<SubmissionAnswer, EngineError> {
         let lease = self.lease(sandbox).await?;
         let done = self.judge_output(&lease, submission, keyed).await?;
+        crash_point::reach(&format!("engine_output_recorded:{}", submission.phase));
         let verdict = verdict_of(&done.state, submission.phase, submission)?;
         let next = self.next_or_detach(&lease).await?;
         Ok(SubmissionAnswer { position: done.position.0, version: done.version, verdict, next })

@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 
 use super::Api;
 use super::error::Refusal;
-use crate::engine::Token;
 
 /// The operator of this engine.
 pub(super) struct Operator {
@@ -51,15 +50,12 @@ impl FromRequestParts<Api> for Caller {
             .map_err(|error| Refusal::invalid(error.to_string()))?;
         let id = path.get("id").and_then(|id| id.parse::<SandboxId>().ok());
         let id = id.ok_or_else(|| Refusal::invalid("the sandbox's id is not a UUID"))?;
-        let lease = api.engine.side().lease(id).await.map_err(crate::engine::EngineError::from)?;
         // An unknown sandbox and a wrong token look the same from outside.
-        let wrong = || Refusal::unauthorized("this token is not this sandbox's");
-        let lease = lease.ok_or_else(wrong)?;
-        let secret = api.engine.side().secret().await.map_err(crate::engine::EngineError::from)?;
-        if Token::of(&secret, id, lease.epoch).matches(&given) {
+        let token = api.engine.sandbox_token(id).await?;
+        if token.is_some_and(|token| token.matches(&given)) {
             Ok(Self(id))
         } else {
-            Err(wrong())
+            Err(Refusal::unauthorized("this token is not this sandbox's"))
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use specline_aggregates::Digest;
 
 use super::error::Refusal;
-use crate::commands::Keyed;
+use crate::engine::Keyed;
 
 /// The header of an idempotency key.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";

@@ -46,12 +46,16 @@ impl From<EngineError> for Refusal {
             EngineError::Transient(_) => {
                 "the log cannot be used right now; ask again in a moment".to_owned()
             }
-            _ => error.to_string(),
+            EngineError::Refused { .. }
+            | EngineError::NotFound { .. }
+            | EngineError::InvalidInput { .. }
+            | EngineError::Snapshot(_)
+            | EngineError::Corrupt(_)
+            | EngineError::Newer(_)
+            | EngineError::ReadModels(_) => error.to_string(),
         };
-        let findings = match error {
-            EngineError::Refused { findings, .. } => findings,
-            _ => Vec::new(),
-        };
+        let findings =
+            if let EngineError::Refused { findings, .. } = error { findings } else { Vec::new() };
         Self { status, code, detail, findings }
     }
 }

@@ -31,7 +31,7 @@ pub(super) async fn projections(
     Shared(api): Shared<Api>,
     _: Operator,
 ) -> Result<Json<Value>, Refusal> {
-    let head = *api.engine.log().watch_head().borrow();
+    let head = api.engine.head();
     let states: Vec<_> = api
         .engine
         .models()
@@ -45,11 +45,11 @@ pub(super) async fn projections(
             json!({
                 "name": model.model,
                 "position": model.position,
-                "lag": head.0.saturating_sub(model.position),
+                "lag": head.saturating_sub(model.position),
                 "rebuilding": model.rebuilding,
                 "error": error,
             })
         })
         .collect();
-    Ok(Json(json!({ "head": head.0, "projections": states })))
+    Ok(Json(json!({ "head": head, "projections": states })))
 }

@@ -15,10 +15,12 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 pub use auth::ACTOR;
 pub use body::IDEMPOTENCY_KEY;
-pub use reads::{EventView, SpecList};
+pub use reads::SpecList;
 pub use specs::{ActionBody, ApprovalBody, EditBody, ForkBody, RejectionBody, RetryBody};
 
 use crate::engine::Engine;
@@ -39,6 +41,17 @@ impl Api {
     pub fn new(engine: Engine, operator: &str) -> Self {
         Self { engine, operator: operator.into() }
     }
+}
+
+/// Serves the API on `listener` until `stop`.
+pub async fn serve(
+    listener: TcpListener,
+    api: Api,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
+    axum::serve(listener, router(api))
+        .with_graceful_shutdown(async move { stop.cancelled().await })
+        .await
 }
 
 /// The routes. Every one but `/health/…` needs a bearer token.

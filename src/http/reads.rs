@@ -6,53 +6,20 @@ use axum::Json;
 use axum::extract::{Path, Query, State};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use specline_aggregates::{Digest, Phase, ProjectId, RawJson, SpecId, Timestamp};
+use specline_aggregates::{Phase, ProjectId, SpecId};
 use specline_projections::spec_board;
-use uuid::Uuid;
 
 use super::Api;
 use super::auth::Operator;
 use super::error::Refusal;
 use crate::engine::EngineError;
-use crate::store::{Position, Recorded, StreamId};
-use crate::view::SpecView;
+use crate::view::{EventView, SpecView};
+
+/// Longest that a reader of events is kept waiting.
+const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// Most items of a page.
 const MAX_PAGE: u32 = 1_000;
-
-/// An event as every reader gets it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct EventView {
-    pub position: u64,
-    pub aggregate_type: String,
-    pub aggregate_id: Uuid,
-    pub sequence: u64,
-    pub event_type: String,
-    pub event_version: String,
-    pub payload: RawJson,
-    pub metadata: RawJson,
-    pub recorded_at: Timestamp,
-    pub hash: Digest,
-}
-
-impl TryFrom<Recorded> for EventView {
-    type Error = serde_json::Error;
-
-    fn try_from(row: Recorded) -> Result<Self, serde_json::Error> {
-        Ok(Self {
-            position: row.position.0,
-            aggregate_type: row.stream.aggregate_type,
-            aggregate_id: row.stream.aggregate_id,
-            sequence: row.sequence,
-            event_type: row.event_type,
-            event_version: row.event_version,
-            payload: RawJson::parse(row.payload)?,
-            metadata: RawJson::parse(row.metadata)?,
-            recorded_at: row.recorded_at,
-            hash: row.hash,
-        })
-    }
-}
 
 #[derive(Debug, Deserialize)]
 pub(super) struct ListQuery {
@@ -76,7 +43,7 @@ pub struct SpecList {
 impl Api {
     pub(super) async fn at_least(&self, position: Option<u64>) -> Result<(), Refusal> {
         let Some(position) = position else { return Ok(()) };
-        if self.engine.wait_for(Position(position)).await {
+        if self.engine.wait_for(position).await {
             return Ok(());
         }
         let cause = format!("the read models have not passed position {position} yet");
@@ -138,33 +105,6 @@ pub(super) struct EventsQuery {
     wait: u64,
 }
 
-/// Longest that a reader of events is kept waiting.
-const MAX_WAIT: Duration = Duration::from_secs(30);
-
-impl Api {
-    async fn wait_for_events(
-        &self,
-        stream: &StreamId,
-        (after, limit): (u64, usize),
-        wait: u64,
-    ) -> Result<Vec<Recorded>, EngineError> {
-        let log = self.engine.log();
-        let end = tokio::time::Instant::now() + Duration::from_secs(wait).min(MAX_WAIT);
-        let mut head = log.watch_head();
-        loop {
-            head.borrow_and_update();
-            let rows = log.read_stream(stream, after, limit).await?;
-            if !rows.is_empty() || tokio::time::Instant::now() >= end {
-                return Ok(rows);
-            }
-            tokio::select! {
-                changed = head.changed() => if changed.is_err() { return Ok(rows) },
-                () = tokio::time::sleep_until(end) => {}
-            }
-        }
-    }
-}
-
 pub(super) async fn events(
     State(api): State<Api>,
     _: Operator,
@@ -172,11 +112,9 @@ pub(super) async fn events(
     Query(query): Query<EventsQuery>,
 ) -> Result<Json<Vec<EventView>>, Refusal> {
     api.engine.spec(id).await?;
-    let stream = StreamId { aggregate_type: "Spec".to_owned(), aggregate_id: id.uuid() };
     let limit = query.limit.unwrap_or(MAX_PAGE).clamp(1, MAX_PAGE) as usize;
-    let rows = api.wait_for_events(&stream, (query.after, limit), query.wait).await?;
-    let events = rows.into_iter().map(EventView::try_from).collect::<Result<Vec<_>, _>>();
-    Ok(Json(events.map_err(|error| EngineError::Corrupt(error.to_string()))?))
+    let wait = Duration::from_secs(query.wait).min(MAX_WAIT);
+    Ok(Json(api.engine.spec_events(id, (query.after, limit), wait).await?))
 }
 
 #[derive(Debug, Deserialize)]

@@ -85,7 +85,7 @@ impl Api {
     /// else, the time it names has come, or `wait` is over.
     async fn long_poll(&self, id: SandboxId, wait: Duration) -> Result<Assignment, EngineError> {
         let end = tokio::time::Instant::now() + wait;
-        let mut head = self.engine.log().watch_head();
+        let mut head = self.engine.appends();
         loop {
             head.borrow_and_update();
             let assignment = self.engine.next_assignment(id).await?;
@@ -123,10 +123,7 @@ pub(super) async fn context(
     Caller(_): Caller,
     Path((_, digest)): Path<(String, Digest)>,
 ) -> Answer<RawJson> {
-    let missing = || EngineError::NotFound { what: "context", id: digest.to_string() };
-    let bytes = api.engine.log().blob(&digest).await.map_err(EngineError::from)?;
-    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(missing)?;
-    Ok(Json(RawJson::parse(text).map_err(|_| missing())?))
+    Ok(Json(api.engine.stored_context(digest).await?))
 }
 
 pub(super) async fn detach(

@@ -12,8 +12,7 @@ use super::Api;
 use super::auth::Operator;
 use super::body::Body;
 use super::error::Refusal;
-use crate::commands::{Done, Keyed};
-use crate::engine::{Asked, DraftRequest};
+use crate::engine::{Asked, Done, DraftRequest, Keyed};
 
 type Answer = Result<(StatusCode, Json<Value>), Refusal>;
 

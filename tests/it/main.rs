@@ -1,4 +1,8 @@
 //! The one integration test binary: one to build, one to link.
 
+mod crash;
+mod run;
 mod sandbox_process;
 mod store_conformance;
+mod support;
+mod tidy;

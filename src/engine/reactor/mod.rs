@@ -9,7 +9,7 @@ use std::time::Duration;
 use specline_aggregates::{task, ticket};
 use specline_projections::{DomainEvent, Envelope};
 
-use self::rules::FollowUp;
+use self::rules::{AfterTask, FollowUp};
 use super::projector::{PAGE, decode_page};
 use super::{Engine, EngineError};
 use crate::commands::{Actor, CommandError, Keyed, Order, Origin};
@@ -102,10 +102,13 @@ impl Engine {
                 rules::on_spec(follow, &spec)
             }
             DomainEvent::Task(task_event) => {
-                let Some(outcome) = rules::outcome(task_event) else { return Ok(()) };
+                let after = rules::after_task(task_event);
+                if after == AfterTask::Nothing {
+                    return Ok(());
+                }
                 let task = self.commands().tasks.load(event.aggregate_id).await?;
                 let mates = self.tasks_of_same_spec(&task.state).await?;
-                rules::on_task_outcome(&task.state, outcome, &mates)
+                rules::on_task_outcome(&task.state, after, &mates)
             }
             DomainEvent::Ticket(_) => return Ok(()),
         };

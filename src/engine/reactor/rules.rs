@@ -81,27 +81,41 @@ fn take_back(spec: &Spec) -> Vec<FollowUp> {
     tasks.chain(tickets).collect()
 }
 
-/// How a task ended, or that it was taken up again (`Some(None)`); none for any other event.
-pub(super) fn outcome(event: &task::Event) -> Option<Option<Outcome>> {
+/// What a task's event means to those that wait for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AfterTask {
+    Nothing,
+    Ended(Outcome),
+    /// It had ended, and is taken up again.
+    TakenUp,
+}
+
+/// Which follow-ups an event of a task has at all.
+pub(super) fn after_task(event: &task::Event) -> AfterTask {
     if matches!(event, task::Event::TaskCompleted { .. }) {
-        Some(Some(Outcome::Completed))
+        AfterTask::Ended(Outcome::Completed)
     } else if matches!(event, task::Event::TaskFailed { .. }) {
-        Some(Some(Outcome::Failed))
+        AfterTask::Ended(Outcome::Failed)
     } else if matches!(event, task::Event::TaskCancelled { .. }) {
-        Some(Some(Outcome::Cancelled))
+        AfterTask::Ended(Outcome::Cancelled)
     } else if matches!(event, task::Event::TaskRequeued { .. }) {
-        Some(None)
+        AfterTask::TakenUp
     } else {
-        None
+        AfterTask::Nothing
     }
 }
 
 /// Tells the ticket, and the tasks that wait for it, how a task ended.
 pub(super) fn on_task_outcome(
     task: &Task,
-    outcome: Option<Outcome>,
+    after: AfterTask,
     mates: &[Arc<Task>],
 ) -> Vec<FollowUp> {
+    let outcome = match after {
+        AfterTask::Nothing => return Vec::new(),
+        AfterTask::Ended(outcome) => Some(outcome),
+        AfterTask::TakenUp => None,
+    };
     let Some(id) = task.id() else { return Vec::new() };
     let mut follow_ups = Vec::new();
     if let Some(ticket) = task.work().and_then(|work| work.ticket) {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use rusqlite::Connection;
@@ -33,6 +33,8 @@ pub(super) struct Parts {
     pub(super) clock: Clock,
     /// `recorded_at` of the last event, in microseconds.
     pub(super) latest: Arc<AtomicI64>,
+    /// Transactions that this log's writer has committed.
+    pub(super) commits: Arc<AtomicU64>,
     pub(super) head: watch::Receiver<Position>,
     /// Of a log that is only read: moved by what its reads see.
     pub(super) seen: Option<watch::Sender<Position>>,
@@ -62,6 +64,12 @@ impl SqliteLog {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.parts.path
+    }
+
+    /// Transactions committed since it was opened; each synced the write-ahead log once.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.parts.commits.load(Ordering::Relaxed)
     }
 
     /// Bounds the log's file to about `bytes`, or lifts the bound: for quotas. A write that needs

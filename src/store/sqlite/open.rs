@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicI64, AtomicU64};
 
 use rusqlite::Connection;
 use tokio::sync::watch;
@@ -30,6 +30,7 @@ pub(super) fn writer(path: &Path, clock: Clock) -> Result<SqliteLog, OpenError> 
     let identity = identity::load_or_create(path, &connection)?;
     let end = checked_end(path, &connection)?;
     let latest = Arc::new(AtomicI64::new(end.recorded_at.micros()));
+    let commits = Arc::new(AtomicU64::new(0));
     let setup = Setup {
         path: path.to_owned(),
         connection,
@@ -37,9 +38,10 @@ pub(super) fn writer(path: &Path, clock: Clock) -> Result<SqliteLog, OpenError> 
         clock: clock.clone(),
         end,
         latest: Arc::clone(&latest),
+        commits: Arc::clone(&commits),
     };
     let (writer, watched) = Writer::start(setup).map_err(|error| OpenError::io(path, &error))?;
-    Ok(assemble(path, clock, &identity, latest, Mode::Write(writer, watched)))
+    Ok(assemble(path, clock, &identity, latest, Mode::Write(writer, watched, commits)))
 }
 
 /// Opens `path` for reading, whether or not an engine writes it.
@@ -58,7 +60,7 @@ pub(super) fn reader(path: &Path, clock: Clock) -> Result<SqliteLog, OpenError> 
 }
 
 enum Mode {
-    Write(Writer, watch::Receiver<Position>),
+    Write(Writer, watch::Receiver<Position>, Arc<AtomicU64>),
     Read(watch::Sender<Position>, watch::Receiver<Position>),
 }
 
@@ -69,9 +71,9 @@ fn assemble(
     latest: Arc<AtomicI64>,
     mode: Mode,
 ) -> SqliteLog {
-    let (writer, seen, head) = match mode {
-        Mode::Write(writer, head) => (Some(writer), None, head),
-        Mode::Read(seen, head) => (None, Some(seen), head),
+    let (writer, seen, head, commits) = match mode {
+        Mode::Write(writer, head, commits) => (Some(writer), None, head, commits),
+        Mode::Read(seen, head) => (None, Some(seen), head, Arc::default()),
     };
     let readers = Readers::new(path.to_owned());
     SqliteLog::new(Parts {
@@ -80,6 +82,7 @@ fn assemble(
         secret: identity.secret,
         clock,
         latest,
+        commits,
         head,
         seen,
         readers,

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use rusqlite::{Connection, OptionalExtension};
@@ -40,6 +40,7 @@ pub(super) struct Setup {
     pub(super) clock: Clock,
     pub(super) end: End,
     pub(super) latest: Arc<AtomicI64>,
+    pub(super) commits: Arc<AtomicU64>,
 }
 
 /// Owns the thread. Dropping it lets the thread finish what is queued and waits for it.
@@ -58,6 +59,7 @@ impl Writer {
             connection: setup.connection,
             clock: setup.clock,
             latest: setup.latest,
+            commits: setup.commits,
             head,
         };
         let (lock, path) = (setup.lock, setup.path);
@@ -102,6 +104,7 @@ struct State {
     end: Option<End>,
     heads: Recent<StreamId, StreamHead>,
     latest: Arc<AtomicI64>,
+    commits: Arc<AtomicU64>,
     head: watch::Sender<Position>,
 }
 
@@ -177,6 +180,7 @@ impl State {
             job.run(&mut batch).map_err(Failure::Job)?;
         }
         run_cached(&self.connection, "COMMIT").map_err(Failure::Transaction)?;
+        self.commits.fetch_add(1, Ordering::Relaxed);
         self.end = Some(end);
         Ok(())
     }
