@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::Phase;
+use crate::{Phase, Usage};
 
 /// Limits of one phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +50,24 @@ impl Backoff {
 pub struct Budget {
     pub tokens: Option<u64>,
     pub cost_micro_usd: Option<u64>,
+}
+
+impl Budget {
+    /// The bound that `used` is over, in words.
+    #[must_use]
+    pub fn exceeded_by(&self, used: Usage) -> Option<String> {
+        if let Some(tokens) = self.tokens
+            && used.tokens() > tokens
+        {
+            return Some(format!("{} tokens used, {tokens} allowed", used.tokens()));
+        }
+        match self.cost_micro_usd {
+            Some(cost) if used.cost_micro_usd > cost => {
+                Some(format!("{} micro-USD used, {cost} allowed", used.cost_micro_usd))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// What the gates go by.

@@ -32,11 +32,17 @@ impl Timestamp {
         self.0
     }
 
-    /// This time, `ms` milliseconds later.
+    /// This time, `ms` milliseconds later; at most the last second that RFC 3339 can write.
     #[must_use]
     pub const fn plus_ms(self, ms: u64) -> Self {
-        #[expect(clippy::cast_possible_wrap, reason = "292,000 years fit")]
-        Self(self.0.saturating_add((ms as i64).saturating_mul(1_000)))
+        /// 9999-12-31T23:59:59Z.
+        const LAST: i64 = 253_402_300_799_000_000;
+        let micros = match ms.checked_mul(1_000) {
+            #[expect(clippy::cast_possible_wrap, reason = "it is at most LAST")]
+            Some(micros) if micros <= LAST as u64 => self.0.saturating_add(micros as i64),
+            _ => LAST,
+        };
+        Self(if micros < LAST { micros } else { LAST })
     }
 
     /// Milliseconds from `earlier` to this time; 0 when it is not later.

@@ -1,6 +1,8 @@
 //! Catching up: the events of many specs, interleaved, folded into every read model in pages of
 //! 1,000, from an empty file; and rebuilding the largest one beside. Each is given in events/s.
 
+#![expect(clippy::unwrap_used, reason = "a bench that cannot go on has failed")]
+
 #[path = "../tests/it/world.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]
 mod world;

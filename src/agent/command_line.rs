@@ -32,7 +32,7 @@ impl CommandLine {
     #[must_use]
     pub fn anchored(mut self, folder: &Path) -> Self {
         if self.program.contains('/') && Path::new(&self.program).is_relative() {
-            let path = folder.join(&self.program);
+            let path = folder.join(self.program.trim_start_matches("./"));
             let path = path.canonicalize().unwrap_or(path);
             self.program = path.display().to_string();
         }
@@ -70,7 +70,7 @@ mod tests {
     fn anchors_a_relative_program_only() {
         let folder = Path::new("/somewhere");
         let anchored = |line: &str| CommandLine::parse(line).unwrap().anchored(folder).program;
-        assert_eq!(anchored("./agent"), "/somewhere/./agent");
+        assert_eq!(anchored("./agent"), "/somewhere/agent");
         assert_eq!(anchored("agent"), "agent");
         assert_eq!(anchored("/bin/agent"), "/bin/agent");
     }

@@ -226,7 +226,8 @@ impl Server {
         if let Ok(id) = i32::try_from(self.0.id())
             && let Some(id) = rustix::process::Pid::from_raw(id)
         {
-            drop(rustix::process::kill_process(id, rustix::process::Signal::TERM));
+            // It may have ended by itself; then there is nothing to stop.
+            let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
         }
         drop(self.0.wait());
     }

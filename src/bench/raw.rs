@@ -27,8 +27,7 @@ pub(super) fn width_of(path: &Path) -> rusqlite::Result<Width> {
     let connection = Connection::open(path)?;
     let sql = "SELECT CAST(avg(length(payload)) AS INTEGER), \
                       CAST(avg(length(metadata)) AS INTEGER) FROM events";
-    connection
-        .query_row(sql, [], |row| Ok(Width { payload: row.get(0)?, metadata: row.get(1)? }))
+    connection.query_row(sql, [], |row| Ok(Width { payload: row.get(0)?, metadata: row.get(1)? }))
 }
 
 pub(super) struct Written {

@@ -269,11 +269,7 @@ fn show(report: &Report, json: bool) {
     }
     print::data(&format!(
         "{} specs of {} steps of {} ms, killed after {} ms with {} steps recorded",
-        report.specs,
-        report.steps,
-        report.step_ms,
-        report.killed_after_ms,
-        report.recorded_at_kill,
+        report.specs, report.steps, report.step_ms, report.killed_after_ms, report.recorded_at_kill,
     ));
     print::data(&format!(
         "finished {} s after the kill; ideal {} s; overhead {} s ({} s over no kill)",
@@ -301,7 +297,8 @@ mod tests {
     #[test]
     fn what_went_wrong_is_counted() {
         let [a, b] = [1, 2].map(|n| SpecId::new(uuid::Uuid::from_u128(n)));
-        let recorded = RecordedSteps::from([((a, 1), vec![5]), ((a, 2), vec![12]), ((b, 1), vec![6])]);
+        let recorded =
+            RecordedSteps::from([((a, 1), vec![5]), ((a, 2), vec![12]), ((b, 1), vec![6])]);
         let before = life(0, &[(a, 1), (b, 1), (b, 2)], &[((a, 1), 5), ((b, 2), 7)]);
         let after = life(6, &[(a, 2), (b, 1)], &[((a, 2), 12)]);
         let found = compare((&before, &after), &recorded);

@@ -94,10 +94,12 @@ pub(super) async fn steps(place: &PlaceArgs, args: &StepsArgs) -> Result<Exit, F
     let scratch = Scratch::new()?;
     let path = log_path(place, &scratch)?;
     let log = Arc::new(
-        SqliteLog::open(&path, Clock::system()).map_err(|e| failed("the log cannot be opened", e))?,
+        SqliteLog::open(&path, Clock::system())
+            .map_err(|e| failed("the log cannot be opened", e))?,
     );
     if log.watch_head().borrow().0 != 0 {
-        let message = format!("{} holds events already; a benchmark wants a new log", path.display());
+        let message =
+            format!("{} holds events already; a benchmark wants a new log", path.display());
         return Err(Failure::new(Exit::Configuration, message));
     }
     let load = measure(args, &log).await?;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use specline_aggregates::spec::command::{
-    AttachSandbox, CancelSpec, DraftSpec, RecordStep, ReportSandboxLost, StartAttempt, StartExecution,
+    AttachSandbox, CancelSpec, DraftSpec, RecordStep, ReportSandboxLost, StartAttempt,
+    StartExecution,
 };
 use specline_aggregates::spec::{
     Brief, Command, LossCause, ManifestRef, Payload, Repository, Sandbox, Spec, Wait,

@@ -10,6 +10,7 @@ use specline_aggregates::spec::{Event, LossCause};
 use specline_aggregates::{Finding, Phase, SpecId};
 
 use super::print;
+use crate::view::{PhaseStatus, SpecView};
 
 /// How often a running bar's clock moves.
 const TICK: Duration = Duration::from_millis(100);
@@ -17,6 +18,7 @@ const TICK: Duration = Duration::from_millis(100);
 /// Follows one spec's events.
 pub struct Display {
     spec: SpecId,
+    after: u64,
     bars: Option<Bars>,
     began: Instant,
 }
@@ -30,7 +32,28 @@ impl Display {
     #[must_use]
     pub fn new(spec: SpecId) -> Self {
         let bars = std::io::stderr().is_terminal().then(Bars::new);
-        Self { spec, bars, began: Instant::now() }
+        Self { spec, after: 0, bars, began: Instant::now() }
+    }
+
+    /// Begins where a spec stands: what is done is said, and not told again.
+    #[must_use]
+    pub fn at(view: &SpecView) -> Self {
+        let display = Self { after: view.version, ..Self::new(view.id) };
+        for done in view.phases.iter().filter(|phase| phase.status == PhaseStatus::Completed) {
+            let score = done.score.unwrap_or_default();
+            display.say(Some(done.phase), &format!("done before, score {score}/1000"));
+            if let Some(bar) = display.bars.as_ref().and_then(|b| b.phases.get(&done.phase)) {
+                bar.set_position(1);
+                bar.abandon();
+            }
+        }
+        display
+    }
+
+    /// Sequence of the last event that is not shown.
+    #[must_use]
+    pub const fn begins_after(&self) -> u64 {
+        self.after
     }
 
     /// Time since it began.
@@ -41,13 +64,20 @@ impl Display {
 
     pub fn show(&self, event: &Event) {
         let Some((phase, text)) = line(event, self.spec) else { return };
+        self.say(phase, &text);
+        if let (Some(bars), Some(phase)) = (&self.bars, phase) {
+            bars.show(phase, event);
+        }
+    }
+
+    fn say(&self, phase: Option<Phase>, text: &str) {
         match (&self.bars, phase) {
-            (Some(bars), Some(phase)) => bars.show(phase, &text, event),
+            (Some(bars), Some(phase)) => bars.say(phase, text),
             (Some(bars), None) => drop(bars.all.println(format!("  {text}"))),
-            (None, Some(phase)) => {
+            (None, phase) => {
+                let phase = phase.map_or("", Phase::as_str);
                 print::talk(&format!("{:>6.1}s  {phase:<12}  {text}", self.seconds()));
             }
-            (None, None) => print::talk(&format!("{:>6.1}s  {:<12}  {text}", self.seconds(), "")),
         }
     }
 
@@ -82,14 +112,19 @@ impl Bars {
         Self { all, phases }
     }
 
-    fn show(&self, phase: Phase, text: &str, event: &Event) {
+    fn say(&self, phase: Phase, text: &str) {
+        if let Some(bar) = self.phases.get(&phase) {
+            bar.set_message(text.to_owned());
+        }
+    }
+
+    fn show(&self, phase: Phase, event: &Event) {
         let Some(bar) = self.phases.get(&phase) else { return };
         if matches!(event, Event::AttemptStarted { .. }) {
             bar.reset();
             bar.set_style(style("{prefix:<13} [{spinner:^20}] {msg}  {elapsed}"));
             bar.enable_steady_tick(TICK);
         }
-        bar.set_message(text.to_owned());
         if matches!(event, Event::VerdictRecorded { passed: true, .. }) {
             bar.set_style(style("{prefix:<13} [{bar:20}] {msg}  {elapsed}"));
             bar.disable_steady_tick();

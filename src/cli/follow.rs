@@ -21,14 +21,15 @@ pub enum Followed {
     Interrupted,
 }
 
-/// Follows `spec` on `host`, which may be replaced on the way.
+/// Follows `spec` on `host`, which may be replaced on the way. What happened before the display's
+/// beginning is not shown again.
 pub async fn follow(
     place: &Place,
     host: &mut Host,
     spec: SpecId,
     display: &Display,
 ) -> Result<Followed, Failure> {
-    let mut after = 0;
+    let mut after = display.begins_after();
     loop {
         let view = host.api.spec(spec).await;
         match view {

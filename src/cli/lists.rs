@@ -94,11 +94,20 @@ pub async fn tasks(args: &PlaceArgs, tasks: TaskArgs) -> Result<Exit, Failure> {
         print::json(&items);
         return Ok(Exit::Completed);
     }
+    // People know the tasks by the ids of their plan.
+    let named: Vec<_> =
+        items.iter().map(|task| (text(task, "id"), text(task, "local_id"))).collect();
     let rows: Vec<_> = items
         .iter()
         .map(|task| {
             let names = ["local_id", "status", "priority", "kind", "title", "reason"];
-            names.map(|name| text(task, name)).to_vec()
+            let mut row = names.map(|name| text(task, name)).to_vec();
+            if let Some(reason) = row.last_mut() {
+                for (id, local) in named.iter().filter(|(_, local)| local != "–") {
+                    *reason = reason.replace(id, local);
+                }
+            }
+            row
         })
         .collect();
     print::table(&["TASK", "STATUS", "PRIORITY", "KIND", "TITLE", "WHY"], &rows);

@@ -12,7 +12,7 @@ mod host;
 mod lists;
 mod log;
 mod place;
-pub pub(crate) mod print;
+pub mod print;
 mod projections;
 mod reads;
 mod replay;

@@ -91,9 +91,9 @@ impl Place {
         let repo = if let Some(repo) = &args.repo {
             existing(repo)?
         } else {
-                let here = current_folder()?;
-                let top = here.ancestors().find(|folder| folder.join(".git").exists());
-                top.map_or(here.clone(), Path::to_path_buf)
+            let here = current_folder()?;
+            let top = here.ancestors().find(|folder| folder.join(".git").exists());
+            top.map_or(here.clone(), Path::to_path_buf)
         };
         let place = match &args.store {
             Some(url) => Self::of_store(url)?,

@@ -19,10 +19,11 @@ pub fn json(value: &impl Serialize) {
     }
 }
 
-/// Data as JSON, on one line.
+/// Data as JSON, on one line. What is kept verbatim may hold line breaks; in valid JSON they stand
+/// between values only, never inside a string.
 pub fn json_line(value: &impl Serialize) {
     match serde_json::to_string(value) {
-        Ok(text) => data(&text),
+        Ok(text) => data(&text.replace(['\n', '\r'], " ")),
         Err(error) => talk(&format!("error: this cannot be written as JSON: {error}")),
     }
 }

@@ -25,12 +25,15 @@ pub async fn resume(args: &PlaceArgs, spec: Option<String>, json: bool) -> Resul
     if specs.is_empty() {
         print::talk("nothing is unfinished");
     }
+    let mut before = Vec::new();
     for id in &specs {
+        before.push(host.api.spec(*id).await?);
         set_going(&host, *id, all).await?;
     }
     let mut exit = Exit::Completed;
-    for id in specs {
-        let display = Display::new(id);
+    for (id, view) in specs.into_iter().zip(before) {
+        print::talk(&view.title);
+        let display = Display::at(&view);
         let followed = follow(&place, &mut host, id, &display).await;
         display.finish();
         match followed? {

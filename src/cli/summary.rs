@@ -22,8 +22,10 @@ fn text(view: &SpecView, took: Duration) -> String {
     lines.push(format!("  agent         {}", agent(&view.agent)));
     if view.status == Status::Completed {
         lines.push(format!(
-            "  made          {} requirements, {} tickets, {} tasks",
-            view.requirements, view.tickets, view.tasks
+            "  made          {}, {}, {}",
+            counted(view.requirements, "requirement"),
+            counted(view.tickets, "ticket"),
+            counted(view.tasks, "task")
         ));
     }
     let usage = view.usage;
@@ -32,7 +34,8 @@ fn text(view: &SpecView, took: Duration) -> String {
         let usd = usage.cost_micro_usd as f64 / 1e6;
         lines.push(format!("  used          {} tokens, ${usd:.4}", usage.tokens()));
     }
-    for file in &view.files {
+    let completed = view.status == Status::Completed;
+    for file in view.files.iter().filter(|_| completed) {
         let path = std::path::Path::new(&view.repository).join(&file.path);
         let beside =
             if file.path.contains(".new.") { "   (beside the file that you changed)" } else { "" };
@@ -40,6 +43,10 @@ fn text(view: &SpecView, took: Duration) -> String {
     }
     lines.extend(next(view));
     lines.join("\n")
+}
+
+fn counted(n: usize, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 
 fn head(view: &SpecView, took: Duration) -> String {

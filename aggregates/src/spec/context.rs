@@ -111,7 +111,9 @@ impl Spec {
             Payload::Blob { digest, .. } => blobs.get(digest).cloned(),
         };
         let mut steps: Vec<StepContext> = Vec::new();
-        if state.steps.context == Some(self.context_digest(phase)) {
+        // The running attempt keeps the context it began with, also when the title changes.
+        let digest = state.running.map_or_else(|| self.context_digest(phase), |run| run.context);
+        if state.steps.context == Some(digest) {
             steps.extend(state.steps.by_name.iter().map(|(name, step)| StepContext {
                 number: step.number,
                 name: name.clone(),

@@ -4,7 +4,7 @@
 
 use super::event::{Event, FailureKind, LossCause};
 use super::state::{
-    Accepted, Attempt, Failure, Feedback, Pending, PhaseState, Sandbox, Spec, Status, Step,
+    Accepted, Attempt, Failure, Feedback, Pending, PhaseState, Sandbox, Spec, Status, Step, Steps,
     SyncPlan, Verdict,
 };
 use crate::{IllegalTransition, Phase, Usage};
@@ -26,14 +26,24 @@ impl Spec {
         let legal = match event {
             Event::SpecDrafted { .. } | Event::SpecForked { .. } => self.status == Status::Unknown,
             Event::SandboxRequested { epoch, .. } => *epoch == self.epoch.next(),
-            Event::SandboxAttached { epoch, .. }
-            | Event::AttemptStarted { epoch, .. }
-            | Event::SandboxLost { epoch, .. }
-            | Event::SandboxReleased { epoch, .. } => *epoch == self.epoch,
+            Event::SandboxAttached { epoch, sandbox, .. } => {
+                *epoch == self.epoch && self.sandbox == Sandbox::Requested { id: *sandbox }
+            }
+            Event::AttemptStarted { epoch, phase, attempt, .. } => {
+                let last = self.phases.get(phase).map_or(0, |state| state.last_attempt);
+                *epoch == self.epoch && *attempt > last
+            }
+            Event::SandboxLost { epoch, sandbox, .. }
+            | Event::SandboxReleased { epoch, sandbox, .. } => {
+                *epoch == self.epoch && self.sandbox.id() == Some(*sandbox)
+            }
             Event::PhaseCompleted { phase, output, .. } => {
                 self.accepted(*phase).is_some_and(|accepted| accepted.digest == *output)
             }
-            Event::CheckpointSaved { phase, output, .. } => self.verdict_passed(*phase, output),
+            Event::CheckpointSaved { phase, output, .. } => self.may_accept(*phase, output),
+            Event::SpecCompleted { .. }
+            | Event::SpecFailed { .. }
+            | Event::SpecCancelled { .. } => !self.status.is_ended(),
             Event::StepRecorded { .. }
             | Event::OutputSubmitted { .. }
             | Event::VerdictRecorded { .. }
@@ -49,10 +59,7 @@ impl Spec {
             | Event::TicketLinked { .. }
             | Event::CommentAdded { .. }
             | Event::SyncPlanned { .. }
-            | Event::SpecSynced { .. }
-            | Event::SpecCompleted { .. }
-            | Event::SpecFailed { .. }
-            | Event::SpecCancelled { .. } => true,
+            | Event::SpecSynced { .. } => true,
         };
         if legal && (first || self.status != Status::Unknown) {
             Ok(())
@@ -61,9 +68,12 @@ impl Spec {
         }
     }
 
-    fn verdict_passed(&self, phase: Phase, output: &crate::Digest) -> bool {
-        let verdict = self.phases.get(&phase).and_then(|state| state.verdict.as_ref());
-        verdict.is_some_and(|verdict| verdict.passed && verdict.output == *output)
+    /// Whether `output` is the one that was submitted last, and its verdict is a pass.
+    fn may_accept(&self, phase: Phase, output: &crate::Digest) -> bool {
+        let Some(state) = self.phases.get(&phase) else { return false };
+        let passed = |verdict: &Verdict| verdict.passed && verdict.output == *output;
+        state.verdict.as_ref().is_some_and(passed)
+            && state.pending.as_ref().is_some_and(|pending| pending.digest == *output)
     }
 
     fn state_mut(&mut self, phase: Phase) -> &mut PhaseState {
@@ -86,7 +96,13 @@ impl Spec {
             state.running = None;
             state.retry_at = None;
             state.pending = None;
-            state.accepted = None;
+            // What was done for an output that was accepted is not taken up again.
+            if state.accepted.take().is_some() {
+                state.steps = Steps::default();
+            }
+            if phase > from {
+                state.feedback = None;
+            }
         }
         self.plan = None;
         self.approval_deadline = None;
@@ -210,7 +226,10 @@ impl Spec {
             let sequence = self.version;
             let state = self.state_mut(*phase);
             state.last_attempt = state.last_attempt.max(*attempt);
-            state.running = None;
+            if state.running.take().is_none() {
+                // A person's: it counts like an attempt, so that a rejection can give it back.
+                state.used_attempts += 1;
+            }
             state.pending = Some(Pending {
                 attempt: *attempt,
                 output: output.clone(),
@@ -303,6 +322,10 @@ impl Spec {
             self.failure = Some(Failure { kind: *kind, reason: reason.clone(), phase: *phase });
         } else if let Event::SpecCancelled { .. } = event {
             self.status = Status::Cancelled;
+            self.approval_deadline = None;
+            if let Some(phase) = self.phase {
+                self.state_mut(phase).running = None;
+            }
         }
     }
 }

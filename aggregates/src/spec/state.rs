@@ -342,18 +342,6 @@ impl Spec {
     /// Whether what was used is more than the budget allows, and which bound that is.
     #[must_use]
     pub fn over_budget(&self, more: Usage) -> Option<String> {
-        let used = self.usage.plus(more);
-        let budget = self.policy.budget;
-        if let Some(tokens) = budget.tokens
-            && used.tokens() > tokens
-        {
-            return Some(format!("{} tokens used, {tokens} allowed", used.tokens()));
-        }
-        match budget.cost_micro_usd {
-            Some(cost) if used.cost_micro_usd > cost => {
-                Some(format!("{} micro-USD used, {cost} allowed", used.cost_micro_usd))
-            }
-            _ => None,
-        }
+        self.policy.budget.exceeded_by(self.usage.plus(more))
     }
 }

@@ -159,7 +159,7 @@ impl Task {
                 self.verdict(*result, verdict, *wait)
             }
             Command::ReportFailure { epoch, kind, message, usage, wait } => {
-                self.fence(*epoch)?;
+                self.at_work(*epoch)?;
                 Ok(self.failed((*kind, message), *usage, *wait))
             }
             Command::ReportLost { epoch, cause, usage, wait } => {
@@ -181,10 +181,17 @@ impl Task {
                 .chain(free.then_some(Event::TaskUnblocked {}))
                 .collect();
         }
-        if self.digest == Some(digest) || self.is_begun() || self.status.is_ended() {
+        let same = self.digest == Some(digest);
+        let revised = || Event::TaskRevised { work: Box::new(work.clone()), digest };
+        if self.taken_back && (same || !self.is_begun()) {
+            let reason = "planned again".to_owned();
+            let requeued = Event::TaskRequeued { not_before: None, reason };
+            return (!same).then(revised).into_iter().chain([requeued]).collect();
+        }
+        if same || self.is_begun() || self.status.is_ended() {
             return Vec::new();
         }
-        vec![Event::TaskRevised { work: Box::new(work.clone()), digest }]
+        self.then_unblocked(revised())
     }
 
     /// TaskUnblocked, if `after` stands in no way any more.
@@ -201,15 +208,16 @@ impl Task {
     }
 
     fn release(&self, run: u32) -> Vec<Event> {
-        if !self.held_by_spec || self.status.is_ended() {
+        if !self.held_by_spec || matches!(self.status, Status::Completed { .. }) {
             return Vec::new();
         }
         self.then_unblocked(Event::TaskReleased { run })
     }
 
     fn note(&self, task: TaskId, outcome: Outcome) -> Vec<Event> {
+        let ended = matches!(self.status, Status::Completed { .. });
         let waits = self.work.as_ref().is_some_and(|work| work.depends_on.contains(&task));
-        if !waits || self.outcomes.get(&task) == Some(&outcome) || self.status.is_ended() {
+        if !waits || self.outcomes.get(&task) == Some(&outcome) || ended {
             return Vec::new();
         }
         self.then_unblocked(Event::DependencyNoted { task, outcome })
@@ -231,7 +239,7 @@ impl Task {
         match self.status {
             Status::Claimed { .. } => {
                 let limit = self.work.as_ref().map_or(0, |work| work.execution.timeout_ms);
-                let attempt = self.attempts + 1;
+                let attempt = self.last_attempt + 1;
                 let deadline = now.plus_ms(limit);
                 Ok(vec![Event::TaskStarted { epoch, attempt, instance, deadline }])
             }
@@ -245,7 +253,7 @@ impl Task {
             return Vec::new();
         }
         vec![Event::TaskStepRecorded {
-            attempt: self.attempts,
+            attempt: self.last_attempt,
             step,
             name: name.to_owned(),
             result: result.clone(),
@@ -255,13 +263,16 @@ impl Task {
 
     fn submit(&self, epoch: Epoch, (summary, result): (&str, &str), usage: Usage) -> Decision {
         let digest = Digest::of(result.as_bytes());
+        if matches!(self.status, Status::Completed { result } if result == digest) {
+            return Ok(Vec::new());
+        }
         self.fence(epoch)?;
         if matches!(self.status, Status::Verifying { result, .. } if result == digest) {
             return Ok(Vec::new());
         }
         self.running(epoch)?;
         Ok(vec![Event::TaskResultSubmitted {
-            attempt: self.attempts,
+            attempt: self.last_attempt,
             summary: summary.to_owned(),
             result: result.to_owned(),
             digest,
@@ -280,7 +291,7 @@ impl Task {
             return Err(Rejection::DigestMismatch { given: result, current });
         }
         let mut events = vec![Event::TaskVerdictRecorded {
-            attempt: self.attempts,
+            attempt: self.last_attempt,
             result,
             evaluator: verdict.evaluator.clone(),
             passed: verdict.passed,
@@ -299,12 +310,12 @@ impl Task {
 
     fn failed(&self, (kind, message): (FailureKind, &str), usage: Usage, wait: Wait) -> Vec<Event> {
         let limit = self.work.as_ref().map_or(1, |work| work.execution.max_attempts);
-        let attempt = self.attempts;
+        let (attempt, used) = (self.last_attempt, self.attempts);
         let failed = Event::TaskAttemptFailed { attempt, kind, message: message.to_owned(), usage };
-        let next = if kind == FailureKind::Configuration || attempt >= limit {
+        let next = if kind == FailureKind::Configuration || used >= limit {
             Event::TaskFailed { kind, reason: format!("attempt {attempt}: {message}") }
         } else {
-            let wait_ms = Backoff::default().wait_ms(attempt, wait.jitter);
+            let wait_ms = Backoff::default().wait_ms(used, wait.jitter);
             let not_before = Some(wait.now.plus_ms(wait_ms));
             Event::TaskRequeued { not_before, reason: message.to_owned() }
         };
@@ -342,7 +353,7 @@ impl Task {
                 not_before: None,
                 reason: format!("retried by {by}"),
             }]),
-            Status::Queued { .. } => Ok(Vec::new()),
+            Status::Queued { .. } | Status::Blocked => Ok(Vec::new()),
             _ => Err(self.wrong("a retry", "failed or cancelled")),
         }
     }
@@ -378,6 +389,15 @@ impl Task {
             return Ok(());
         }
         Err(self.wrong("this", "running"))
+    }
+
+    /// An attempt has begun: before that, nothing of it can fail.
+    fn at_work(&self, epoch: Epoch) -> Result<(), Rejection> {
+        self.fence(epoch)?;
+        if matches!(self.status, Status::Claimed { .. }) {
+            return Err(self.wrong("a failure", "running"));
+        }
+        Ok(())
     }
 
     const fn wrong(&self, command: &'static str, needs: &'static str) -> Rejection {

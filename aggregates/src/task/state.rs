@@ -10,6 +10,9 @@ use crate::{
     Digest, Epoch, Finding, IllegalTransition, InstanceId, SandboxId, TaskId, Timestamp, Usage,
 };
 
+/// Who acts when no person does.
+pub(super) const ENGINE: &str = "engine";
+
 /// Where a task stands. Each variant holds what is true only there.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -101,8 +104,13 @@ pub struct Task {
     /// Outcomes of the tasks it waits for, as it was told.
     pub(super) outcomes: BTreeMap<TaskId, Outcome>,
     pub(super) epoch: Epoch,
+    /// Attempts that count against the limit, since it was queued or retried.
     pub(super) attempts: u32,
+    /// Number of the last attempt; rises for the life of the task.
+    pub(super) last_attempt: u32,
     pub(super) losses: u32,
+    /// The engine cancelled it, not a person: planned again, it comes back.
+    pub(super) taken_back: bool,
     pub(super) steps: BTreeSet<String>,
     pub(super) findings: Vec<Finding>,
     pub(super) passed: Option<Digest>,
@@ -143,9 +151,16 @@ impl Task {
         self.epoch
     }
 
+    /// Attempts that count against the limit.
     #[must_use]
     pub const fn attempts(&self) -> u32 {
         self.attempts
+    }
+
+    /// Number of the last attempt.
+    #[must_use]
+    pub const fn last_attempt(&self) -> u32 {
+        self.last_attempt
     }
 
     #[must_use]
@@ -165,7 +180,11 @@ impl Task {
         if self.held_by_spec {
             return Some("its spec has not been synced yet".to_owned());
         }
-        let work = self.work.as_ref()?;
+        self.waits_for(self.work.as_ref()?)
+    }
+
+    /// Why `work` would have to wait for other tasks.
+    fn waits_for(&self, work: &Work) -> Option<String> {
         let ended_badly = work.depends_on.iter().find_map(|task| {
             let outcome = self.outcomes.get(task)?;
             (*outcome != Outcome::Completed)
@@ -205,28 +224,43 @@ impl Task {
                 }
                 _ => return illegal(),
             },
-            (Event::TaskStarted { instance, deadline, .. }, Some(sandbox)) => {
+            (Event::TaskStarted { epoch, instance, deadline, .. }, Some(sandbox))
+                if *epoch == self.epoch && matches!(self.status, Status::Claimed { .. }) =>
+            {
                 Status::Running { sandbox, instance: *instance, deadline: *deadline }
             }
-            (Event::TaskResultSubmitted { digest, .. }, Some(sandbox)) => {
+            (Event::TaskResultSubmitted { digest, .. }, Some(sandbox))
+                if matches!(self.status, Status::Running { .. }) =>
+            {
                 Status::Verifying { sandbox, result: *digest }
             }
             (Event::TaskCompleted { result }, Some(_)) if self.passed == Some(*result) => {
                 Status::Completed { result: *result }
             }
-            (Event::TaskRequeued { not_before, .. }, _) => {
-                Status::Queued { not_before: *not_before }
+            (Event::TaskRequeued { not_before, .. }, _) if !self.is_completed() => {
+                self.queued(*not_before)
             }
-            (Event::TaskFailed { reason, .. }, _) => Status::Failed { reason: reason.clone() },
-            (Event::TaskCancelled { reason, .. }, _) => {
+            (Event::TaskFailed { reason, .. }, Some(_)) => {
+                Status::Failed { reason: reason.clone() }
+            }
+            (Event::TaskCancelled { reason, .. }, _) if !self.status.is_ended() => {
                 Status::Cancelled { reason: reason.clone() }
             }
             (
                 Event::TaskStarted { .. }
                 | Event::TaskResultSubmitted { .. }
-                | Event::TaskCompleted { .. },
+                | Event::TaskCompleted { .. }
+                | Event::TaskRequeued { .. }
+                | Event::TaskFailed { .. }
+                | Event::TaskCancelled { .. },
                 _,
             ) => return illegal(),
+            (Event::TaskRevised { work, .. }, _)
+                if matches!(self.status, Status::Queued { .. })
+                    && self.waits_for(work).is_some() =>
+            {
+                Status::Blocked
+            }
             (
                 Event::TaskRevised { .. }
                 | Event::TaskReleased { .. }
@@ -241,6 +275,16 @@ impl Task {
         })
     }
 
+    const fn is_completed(&self) -> bool {
+        matches!(self.status, Status::Completed { .. })
+    }
+
+    /// Back in the queue; blocked while something stands in the way.
+    fn queued(&self, not_before: Option<Timestamp>) -> Status {
+        if self.blocked_by().is_some() { Status::Blocked } else { Status::Queued { not_before } }
+    }
+
+    /// The changes beside the status, which is still the one before the event.
     pub(super) fn record(&mut self, event: &Event) {
         if let Event::TaskQueued { task, work, digest, held_by_spec } = event {
             self.id = Some(*task);
@@ -257,7 +301,8 @@ impl Task {
         } else if let Event::TaskClaimed { epoch, .. } = event {
             self.epoch = *epoch;
         } else if let Event::TaskStarted { attempt, .. } = event {
-            self.attempts = *attempt;
+            self.last_attempt = *attempt;
+            self.attempts += 1;
         } else if let Event::TaskStepRecorded { name, usage, .. } = event {
             self.steps.insert(name.clone());
             self.usage = self.usage.plus(*usage);
@@ -272,7 +317,17 @@ impl Task {
         } else if let Event::TaskSandboxLost { usage, .. } = event {
             self.usage = self.usage.plus(*usage);
             self.losses += 1;
-            self.attempts = self.attempts.saturating_sub(1);
+            if !matches!(self.status, Status::Claimed { .. }) {
+                self.attempts = self.attempts.saturating_sub(1);
+            }
+        } else if let Event::TaskCancelled { by, .. } = event {
+            self.taken_back = by == ENGINE;
+        } else if let Event::TaskRequeued { .. } = event {
+            if self.status.is_ended() {
+                self.attempts = 0;
+                self.losses = 0;
+                self.taken_back = false;
+            }
         } else if let (Event::TaskReprioritised { priority, .. }, Some(work)) =
             (event, &mut self.work)
         {

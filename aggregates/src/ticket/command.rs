@@ -1,7 +1,7 @@
 //! The commands of a ticket.
 
 use super::event::{Event, Request, Status};
-use super::state::Ticket;
+use super::state::{ENGINE, Ticket};
 use crate::task::Outcome;
 use crate::{Digest, RawJson, SpecId, TaskId, TicketId};
 
@@ -93,10 +93,7 @@ impl Ticket {
                 let known = self.spec() == Some(*spec);
                 Ok(if known { Vec::new() } else { vec![Event::SpecLinked { spec: *spec }] })
             }
-            Command::LinkTask { task } => {
-                let known = self.tasks.contains_key(task);
-                Ok(if known { Vec::new() } else { vec![Event::TaskLinked { task: *task }] })
-            }
+            Command::LinkTask { task } => Ok(self.link_task(*task)),
             Command::NoteOutcome { task, outcome } => Ok(self.note(*task, *outcome)),
             Command::Comment { by, text } => {
                 if text.trim().is_empty() {
@@ -120,12 +117,25 @@ impl Ticket {
         let digest = request.digest();
         let request = Box::new(request.clone());
         if self.id.is_none() {
-            vec![Event::TicketOpened { ticket, request, digest }]
-        } else if self.digest == Some(digest) || self.status.is_ended() {
-            Vec::new()
-        } else {
-            vec![Event::TicketRevised { request, digest }]
+            return vec![Event::TicketOpened { ticket, request, digest }];
         }
+        if self.status.is_ended() && !self.taken_back {
+            return Vec::new();
+        }
+        let changed = self.digest != Some(digest);
+        let revised = changed.then_some(Event::TicketRevised { request, digest });
+        let moved = self.taken_back.then(|| moved(Status::Backlog, ENGINE));
+        revised.into_iter().chain(moved).collect()
+    }
+
+    /// A finished ticket that gets another task is not finished.
+    fn link_task(&self, task: TaskId) -> Vec<Event> {
+        if self.tasks.contains_key(&task) {
+            return Vec::new();
+        }
+        let again = self.status == Status::Done;
+        let moved = again.then(|| moved(Status::Building, ENGINE));
+        std::iter::once(Event::TaskLinked { task }).chain(moved).collect()
     }
 
     fn move_to(&self, to: Status, by: &str) -> Decision {
@@ -135,37 +145,52 @@ impl Ticket {
         if self.status.is_ended() {
             return Err(Rejection::Ended { status: self.status.as_str() });
         }
+        if to == Status::Cancelled {
+            let problem = "cancel it, with a reason".to_owned();
+            return Err(Rejection::InvalidInput { field: "to", problem });
+        }
         if to == Status::Done {
-            let done = |outcome: &&Option<Outcome>| **outcome == Some(Outcome::Completed);
-            let open = self.tasks.len() - self.tasks.values().filter(done).count();
+            let open = self.tasks.values().filter(|outcome| is_open(**outcome)).count();
             if open > 0 {
                 return Err(Rejection::TasksOpen { open });
             }
             return Ok(vec![Event::TicketDone {}]);
         }
-        Ok(vec![Event::TicketMoved { to, by: by.to_owned() }])
+        Ok(vec![moved(to, by)])
     }
 
     /// Done when ALL its tasks are completed, never because one is; blocked while one has failed.
     fn note(&self, task: TaskId, outcome: Option<Outcome>) -> Vec<Event> {
-        if self.tasks.get(&task) == Some(&outcome) || self.status.is_ended() {
+        let same = self.tasks.get(&task) == Some(&outcome);
+        if same || self.status == Status::Cancelled {
             return Vec::new();
         }
         let mut events = vec![Event::TaskOutcomeNoted { task, outcome }];
         let mut tasks = self.tasks.clone();
         tasks.insert(task, outcome);
         let failed = tasks.values().filter(|o| **o == Some(Outcome::Failed)).count();
-        let open =
-            |o: &Option<Outcome>| !matches!(o, Some(Outcome::Completed | Outcome::Cancelled));
+        let open = tasks.values().any(|outcome| is_open(*outcome));
         let finished = tasks.values().any(|o| *o == Some(Outcome::Completed));
         if failed > 0 && self.blocked.is_none() {
             events.push(Event::TicketBlocked { reason: format!("{failed} of its tasks failed") });
         } else if failed == 0 && self.blocked.is_some() {
             events.push(Event::TicketUnblocked {});
         }
-        if failed == 0 && finished && !tasks.values().any(open) {
+        let done = self.status == Status::Done;
+        if finished && !open && !done {
             events.push(Event::TicketDone {});
+        } else if open && done {
+            events.push(moved(Status::Building, ENGINE));
         }
         events
     }
+}
+
+fn moved(to: Status, by: &str) -> Event {
+    Event::TicketMoved { to, by: by.to_owned() }
+}
+
+/// Whether a task with this outcome still stands between its ticket and done.
+const fn is_open(outcome: Option<Outcome>) -> bool {
+    !matches!(outcome, Some(Outcome::Completed | Outcome::Cancelled))
 }

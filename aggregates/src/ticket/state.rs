@@ -8,6 +8,9 @@ use super::event::{Event, Request, Status};
 use crate::task::Outcome;
 use crate::{Digest, IllegalTransition, SpecId, TaskId, TicketId};
 
+/// Who acts when no person does.
+pub(super) const ENGINE: &str = "engine";
+
 /// A ticket. Made only by replay.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ticket {
@@ -20,6 +23,8 @@ pub struct Ticket {
     /// Its tasks, and how they ended as far as it was told.
     pub(super) tasks: BTreeMap<TaskId, Option<Outcome>>,
     pub(super) comments: u32,
+    /// The engine cancelled it, not a person: planned again, it comes back.
+    pub(super) taken_back: bool,
     #[serde(default)]
     pub(super) broken: Option<String>,
 }
@@ -84,7 +89,10 @@ impl Ticket {
                 self.request = Some((**request).clone());
                 self.digest = Some(*digest);
             }
-            Event::TicketMoved { to, .. } => self.status = *to,
+            Event::TicketMoved { to, .. } => {
+                self.status = *to;
+                self.taken_back = false;
+            }
             Event::SpecLinked { spec } => {
                 if let Some(request) = &mut self.request {
                     request.spec = Some(*spec);
@@ -100,7 +108,10 @@ impl Ticket {
             Event::TicketUnblocked {} => self.blocked = None,
             Event::TicketCommented { .. } => self.comments += 1,
             Event::TicketDone {} => self.status = Status::Done,
-            Event::TicketCancelled { .. } => self.status = Status::Cancelled,
+            Event::TicketCancelled { by, .. } => {
+                self.status = Status::Cancelled;
+                self.taken_back = by == ENGINE;
+            }
         }
         Ok(())
     }

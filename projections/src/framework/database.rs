@@ -26,8 +26,8 @@ const N_READERS: u32 = 4;
 /// Prepared statements kept a connection: every size of every read model's statements.
 const N_STATEMENTS: usize = 256;
 
-/// Pages of the write-ahead log before it is copied into the file, 16 MiB: about ten pages of events
-/// while catching up.
+/// Pages of the write-ahead log before it is copied into the file: 16 MiB, about ten pages of
+/// events while catching up.
 const CHECKPOINT_PAGES: &str = "4000";
 
 /// The writer's cache, in KiB (negative: SQLite's way to say so). It holds the inner pages of the

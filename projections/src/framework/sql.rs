@@ -7,7 +7,7 @@ use super::model::Table;
 
 /// Rows a statement, largest first. Few sizes, so that each is prepared once; not larger, as
 /// SQLite's cost of binding a named parameter grows with their number.
-pub(crate) const CHUNKS: [usize; 3] = [64, 8, 1];
+pub(crate) const CHUNKS: [usize; 3] = [32, 8, 1];
 
 /// Where each read model stands.
 pub(crate) const CURSORS: &str = "CREATE TABLE IF NOT EXISTS read_model_cursors (

@@ -98,7 +98,7 @@ async fn read_models_say_what_the_aggregate_says() {
     for n in 0..16 {
         world.draft(n, policy(n));
     }
-    let (mut applied, mut seen) = (0, std::collections::BTreeSet::new());
+    let (mut applied, mut met) = (0, std::collections::BTreeSet::new());
     for _ in 0..90 {
         let ids: Vec<SpecId> = world.specs.keys().copied().collect();
         for id in &ids {
@@ -108,14 +108,14 @@ async fn read_models_say_what_the_aggregate_says() {
         applied = world.head();
         for id in ids {
             check_due(&models, id, &world.specs[&id]).await;
-            seen.extend(expected(&world.specs[&id]));
+            met.extend(expected(&world.specs[&id]));
         }
         check_clock(&models, &world).await;
     }
     for (id, spec) in &world.specs {
         check_pages(&models, *id, spec).await;
     }
-    assert_eq!(seen.len(), 4, "the walk met every kind of due work: {seen:?}");
+    assert_eq!(met.len(), 4, "the walk met every kind of due work: {met:?}");
     let types: std::collections::BTreeSet<_> =
         world.log.iter().map(|event| event.event_type.as_str()).collect();
     let all = specline_aggregates::spec::Event::NAMES;

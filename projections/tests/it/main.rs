@@ -1,6 +1,8 @@
 //! The read models against the aggregates: what they show is what a replay says, however the events
 //! are paged and whenever the process dies.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod crash;
 mod due_work;
 mod failure;

@@ -39,6 +39,30 @@ async fn page_sizes_give_the_same_bytes() {
     assert_eq!(dumps[0], dumps[2]);
 }
 
+/// The engine applies pages in a task of its own, beside readers.
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_are_applied_in_a_task_while_others_read() {
+    let (files, world) = (Files::new(), eventful());
+    let models = std::sync::Arc::new(files.open(world.head()).await);
+    let writer = std::sync::Arc::clone(&models);
+    let log = world.log.clone();
+    let task = tokio::spawn(async move {
+        let mut after = 0;
+        for page in log.chunks(5) {
+            writer.apply(after, page).await.unwrap();
+            after = page.last().unwrap().position;
+        }
+    });
+    let mut reads = 0;
+    while !task.is_finished() || reads == 0 {
+        models.specs(&specline_projections::spec_board::Filter::default(), None, 50).await.unwrap();
+        models.all_due().await.unwrap();
+        reads += 1;
+    }
+    task.await.unwrap();
+    assert_eq!(models.resume_position(), Some(world.head()));
+}
+
 #[tokio::test]
 async fn events_that_are_known_are_skipped_and_holes_are_refused() {
     let world = eventful();

@@ -27,7 +27,7 @@ impl Draw {
 /// A policy with an approval for every other spec, and little patience.
 pub fn policy(n: u64) -> Policy {
     let mut policy = Policy { approval_deadline_ms: Some(40_000), ..Policy::default() };
-    if n % 2 == 0 {
+    if n.is_multiple_of(2) {
         policy.approvals.extend([Phase::Requirements, Phase::Tasks]);
     }
     policy
@@ -210,7 +210,8 @@ fn time_out(world: &mut World, id: SpecId) -> bool {
 
 fn revise(world: &mut World, id: SpecId, draw: &mut Draw) -> bool {
     let n = draw.below(100);
-    let description = (n % 2 == 0).then(|| format!("Limit each client to {n} links a minute."));
+    let description =
+        n.is_multiple_of(2).then(|| format!("Limit each client to {n} links a minute."));
     let revise = spec_command::ReviseSpec {
         title: Some(format!("Add rate limiting, take {n}")),
         description,

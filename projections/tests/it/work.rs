@@ -105,7 +105,13 @@ async fn the_queue_says_why() {
                 let why = task.blocked_by().unwrap();
                 assert_eq!(line.reason, format!("not chosen: {why}"));
             }
-            _ => assert_eq!(line.reason, "waits for a free sandbox"),
+            Status::Queued { .. } => assert_eq!(line.reason, "waits for a free sandbox"),
+            Status::Unknown
+            | Status::Claimed { .. }
+            | Status::Running { .. }
+            | Status::Verifying { .. }
+            | Status::Failed { .. }
+            | Status::Cancelled { .. } => panic!("no task of this course is {}", task.status()),
         }
     }
     let done = models.task(first).await.unwrap().unwrap();

@@ -106,11 +106,7 @@ pub(super) fn after_task(event: &task::Event) -> AfterTask {
 }
 
 /// Tells the ticket, and the tasks that wait for it, how a task ended.
-pub(super) fn on_task_outcome(
-    task: &Task,
-    after: AfterTask,
-    mates: &[Arc<Task>],
-) -> Vec<FollowUp> {
+pub(super) fn on_task_outcome(task: &Task, after: AfterTask, mates: &[Arc<Task>]) -> Vec<FollowUp> {
     let outcome = match after {
         AfterTask::Nothing => return Vec::new(),
         AfterTask::Ended(outcome) => Some(outcome),

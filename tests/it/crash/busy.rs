@@ -31,7 +31,8 @@ fn both_completed(project: &Project) {
 #[test]
 fn two_runs_at_once_both_complete() {
     let project = Project::new();
-    let both = [project.start_run(&["--title", "First"]), project.start_run(&["--title", "Second"])];
+    let both =
+        [project.start_run(&["--title", "First"]), project.start_run(&["--title", "Second"])];
     let codes: Vec<_> = both.into_iter().map(|run| run.wait().code()).collect();
     assert!(codes.contains(&0) && codes.iter().all(|code| [0, 75].contains(code)), "{codes:?}");
     if codes == [0, 0] {
@@ -44,7 +45,10 @@ fn two_runs_at_once_both_complete() {
 #[test]
 fn the_first_run_ends_while_the_second_ones_spec_goes_on() {
     let project = Project::new();
-    project.agent.on("tasks", "grep -q '\"title\":\"Second\"' \"$here/request.$phase.$attempt\" && hold go\n");
+    project.agent.on(
+        "tasks",
+        "grep -q '\"title\":\"Second\"' \"$here/request.$phase.$attempt\" && hold go\n",
+    );
     let (first, second) = two_runs(&project);
     let said = first.wait();
     assert_eq!(said.code(), 0, "{said:?}");

@@ -1,1 +1,9 @@
-//! End-to-end behaviour of the command line.
+//! End-to-end behaviour of the command line, and the lessons that the engine and the worker own.
+
+mod agents;
+mod calls;
+mod contract;
+mod exits;
+mod lessons;
+mod people;
+mod steering;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// Every living process with `root` in its environment or its command line, but this one.
 pub fn all(root: &Path) -> Vec<i32> {
@@ -16,13 +16,9 @@ pub fn all(root: &Path) -> Vec<i32> {
 
 /// Those of them that run inside a sandbox.
 pub fn sandboxed(root: &Path) -> Vec<i32> {
-    let inside = |pid: &i32| is_alive(*pid) && has(*pid, "environ", root) && sandbox(*pid).is_some();
+    let inside =
+        |pid: &i32| is_alive(*pid) && has(*pid, "environ", root) && sandbox(*pid).is_some();
     pids().filter(inside).collect()
-}
-
-/// The epoch that a process works for.
-pub fn epoch(pid: i32) -> Option<String> {
-    variable(pid, "SPECLINE_EPOCH")
 }
 
 /// The processes of `root` that run `specline worker` themselves.
@@ -38,13 +34,7 @@ pub fn workers(root: &Path) -> Vec<i32> {
 
 pub fn signal(pid: i32, signal: Signal) {
     if let Some(pid) = Pid::from_raw(pid) {
-        drop(kill_process(pid, signal));
-    }
-}
-
-pub fn signal_group(pid: i32, signal: Signal) {
-    if let Some(pid) = Pid::from_raw(pid) {
-        drop(kill_process_group(pid, signal));
+        let _ = kill_process(pid, signal);
     }
 }
 

@@ -21,8 +21,21 @@ fn mentions(folders: &[&str], except: &[&str], words: &[&str]) -> Vec<String> {
 #[test]
 fn the_domain_is_pure() {
     let words = [
-        "async fn", ".await", "tokio::", "sqlx", "std::env", "std::fs", "SystemTime", "Instant::",
-        "HashMap", "HashSet", "tracing::", "rand::", "now_v7", "new_v4", "println!",
+        "async fn",
+        ".await",
+        "tokio::",
+        "sqlx",
+        "std::env",
+        "std::fs",
+        "SystemTime",
+        "Instant::",
+        "HashMap",
+        "HashSet",
+        "tracing::",
+        "rand::",
+        "now_v7",
+        "new_v4",
+        "println!",
     ];
     // `impl cqrs_es::Aggregate` has to be async; nothing in it waits for anything but its sink.
     let except = [
@@ -62,7 +75,8 @@ fn http_knows_the_engine_and_no_store() {
 
 #[test]
 fn the_store_knows_no_engine() {
-    let words = ["crate::engine", "crate::http", "crate::worker", "crate::cli", "specline_projections"];
+    let words =
+        ["crate::engine", "crate::http", "crate::worker", "crate::cli", "specline_projections"];
     no_faults("store", &mentions(&["src/store"], &[], &words));
 }
 

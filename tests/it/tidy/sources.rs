@@ -12,9 +12,9 @@ pub struct Source {
 impl Source {
     /// Whether it is under one of `folders` (or is that file).
     pub fn is_under(&self, folders: &[&str]) -> bool {
-        folders.iter().any(|folder| {
-            self.path == *folder || self.path.starts_with(&format!("{folder}/"))
-        })
+        folders
+            .iter()
+            .any(|folder| self.path == *folder || self.path.starts_with(&format!("{folder}/")))
     }
 
     /// Its lines with their numbers, comments left out.

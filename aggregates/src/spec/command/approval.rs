@@ -41,12 +41,7 @@ impl ApprovePhase {
         }];
         events.extend(spec.complete_phase(self.phase, self.digest, pending.sequence));
         let next = self.phase.next().unwrap_or(self.phase);
-        if let (Some(used), true) = (spec.over_budget(Usage::default()), next.needs_agent()) {
-            let reason = format!("the budget is used up: {used}");
-            events.push(Event::SpecFailed { kind: FailureKind::Budget, reason, phase: next });
-        } else {
-            events.extend(spec.request_sandbox(next, SandboxReason::Approval, None));
-        }
+        events.extend(spec.go_on(next, SandboxReason::Approval));
         Ok(events)
     }
 }
@@ -64,6 +59,7 @@ impl RejectPhase {
             return Ok(Vec::new());
         }
         let pending = spec.awaited(self.phase, self.digest)?;
+        let over = spec.over_budget(Usage::default()).is_some();
         let mut events = vec![
             Event::PhaseRejected {
                 phase: self.phase,
@@ -77,10 +73,10 @@ impl RejectPhase {
                 kind: FailureKind::Rejected,
                 message: self.feedback.clone(),
                 usage: Usage::default(),
-                retry_at: Some(self.wait.now),
+                retry_at: (!over).then_some(self.wait.now),
             },
         ];
-        events.extend(spec.request_sandbox(self.phase, SandboxReason::Rejection, None));
+        events.extend(spec.go_on(self.phase, SandboxReason::Rejection));
         Ok(events)
     }
 }

@@ -36,7 +36,7 @@ impl StartAttempt {
             return Err(Rejection::TooEarly);
         }
         if let Some(used) = spec.over_budget(crate::Usage::default()) {
-            return Err(Rejection::BudgetExceeded { used });
+            return Ok(spec.fail_budget(phase, &used));
         }
         Ok(vec![Event::AttemptStarted {
             phase,

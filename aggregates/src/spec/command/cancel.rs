@@ -16,7 +16,7 @@ impl CancelSpec {
         if spec.status == Status::Cancelled {
             return Ok(Vec::new());
         }
-        if spec.status == Status::Completed {
+        if spec.status.is_ended() {
             return Err(Rejection::Ended { status: spec.status });
         }
         let released = spec.release_sandbox(ReleaseReason::Ended);

@@ -51,8 +51,7 @@ impl ReportSandboxLost {
             return None;
         }
         if let Some(used) = spec.over_budget(usage) {
-            let reason = format!("the budget is used up: {used}");
-            return Some(Event::SpecFailed { kind: FailureKind::Budget, reason, phase });
+            return Some(super::budget_failure(phase, &used));
         }
         if losses > spec.policy.max_sandbox_losses {
             let reason = format!("{losses} sandboxes were lost in {phase}; {}", self.told());
@@ -61,6 +60,8 @@ impl ReportSandboxLost {
         // The first loss is made good at once; a sandbox that keeps dying waits longer each time.
         let wait_ms = spec.policy.backoff.wait_ms(before, self.wait.jitter);
         let not_before = (before > 0).then(|| self.wait.now.plus_ms(wait_ms));
+        // A backoff that the loss fell into still holds.
+        let not_before = not_before.max(spec.phase_state(phase).and_then(|state| state.retry_at));
         spec.request_sandbox(phase, SandboxReason::Crash, not_before)
     }
 

@@ -44,7 +44,7 @@ pub use timeout::TimeOutAttempt;
 use super::event::{Event, FailureKind, ReleaseReason, SandboxReason};
 use super::rejection::Rejection;
 use super::state::{Sandbox, Spec, Status};
-use crate::{Epoch, Phase, Timestamp};
+use crate::{Epoch, Phase, Timestamp, Usage};
 
 /// What can be asked of a spec.
 #[derive(Debug, Clone)]
@@ -140,6 +140,14 @@ impl Spec {
         })
     }
 
+    /// What comes next for `phase`: a sandbox, or the end when the budget is used up.
+    fn go_on(&self, phase: Phase, reason: SandboxReason) -> Option<Event> {
+        match self.over_budget(Usage::default()).filter(|_| phase.needs_agent()) {
+            Some(used) => Some(budget_failure(phase, &used)),
+            None => self.request_sandbox(phase, reason, None),
+        }
+    }
+
     /// Lets the sandbox go, if there is one.
     fn release_sandbox(&self, reason: ReleaseReason) -> Option<Event> {
         let sandbox = self.sandbox.id()?;
@@ -163,7 +171,7 @@ impl Spec {
         let state = self.phase_state(phase);
         let used = state.map_or(0, |state| state.used_attempts);
         let limits = self.limits(phase);
-        let over = self.over_budget(failed.usage);
+        let over = self.over_budget(failed.usage.plus(failed.submitted));
         let last = failed.kind == FailureKind::Configuration || used >= limits.attempts;
         let retry_at = if last || over.is_some() {
             None
@@ -196,6 +204,11 @@ impl Spec {
     }
 }
 
+fn budget_failure(phase: Phase, used: &str) -> Event {
+    let reason = format!("the budget is used up: {used}");
+    Event::SpecFailed { kind: FailureKind::Budget, reason, phase }
+}
+
 fn attempts(n: u32) -> String {
     if n == 1 { "the one attempt".to_owned() } else { format!("all {n} attempts") }
 }
@@ -205,7 +218,10 @@ struct FailedAttempt {
     attempt: u32,
     kind: FailureKind,
     message: String,
-    usage: crate::Usage,
+    /// What AttemptFailed accounts for.
+    usage: Usage,
+    /// What the OutputSubmitted of the same append accounts for.
+    submitted: Usage,
 }
 
 /// Now, and the draw that spreads retries (0 to 1000).

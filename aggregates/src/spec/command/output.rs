@@ -30,6 +30,7 @@ pub struct SubmitOutput {
     pub attempt: u32,
     pub context: Digest,
     pub output: RawJson,
+    /// What was used since the last event of the attempt: recorded steps are not in it.
     pub usage: Usage,
     pub session: Option<String>,
     pub judging: Judging,
@@ -77,21 +78,9 @@ impl SubmitOutput {
             kind,
             message: summary(judgement),
             usage: Usage::default(),
+            submitted: self.usage,
         };
-        // The usage stands in OutputSubmitted; the bound must still see it.
-        let over = spec.over_budget(self.usage);
-        let mut events = spec.after_failure(self.phase, failed, self.wait);
-        if let Some(used) = over
-            && !events.iter().any(|event| matches!(event, Event::SpecFailed { .. }))
-        {
-            for event in &mut events {
-                if let Event::AttemptFailed { retry_at, .. } = event {
-                    *retry_at = None;
-                }
-            }
-            events.extend(spec.fail_budget(self.phase, &used));
-        }
-        events
+        spec.after_failure(self.phase, failed, self.wait)
     }
 }
 
@@ -248,6 +237,11 @@ impl Spec {
         submitted: &SubmitOutput,
     ) -> Vec<Event> {
         let mut events = Vec::new();
+        if self.policy.approvals.contains(&phase) && self.status == Status::Paused {
+            // A person paused it: nobody is asked until it is resumed.
+            events.extend(self.release_sandbox(ReleaseReason::Paused));
+            return events;
+        }
         if self.policy.approvals.contains(&phase) {
             events.push(self.ask_approval(phase, attempt, digest, submitted.wait));
             events.extend(self.release_sandbox(ReleaseReason::Approval));
@@ -276,10 +270,9 @@ impl Spec {
         Event::ApprovalRequested { phase, attempt, output, deadline }
     }
 
-    fn fail_budget(&self, phase: Phase, used: &str) -> Vec<Event> {
+    pub(super) fn fail_budget(&self, phase: Phase, used: &str) -> Vec<Event> {
         let released = self.release_sandbox(ReleaseReason::Ended);
-        let reason = format!("the budget is used up: {used}");
-        let failed = Event::SpecFailed { kind: FailureKind::Budget, reason, phase };
+        let failed = super::budget_failure(phase, used);
         released.into_iter().chain([failed]).collect()
     }
 

@@ -1,10 +1,10 @@
 //! ResumeExecution: goes on at the first phase without an accepted output.
 
 use super::{Decision, Wait};
-use crate::Phase;
 use crate::spec::event::{Event, SandboxReason};
 use crate::spec::rejection::Rejection;
 use crate::spec::state::{Spec, Status};
+use crate::{Phase, Usage};
 
 #[derive(Debug, Clone)]
 pub struct ResumeExecution {
@@ -29,14 +29,20 @@ impl ResumeExecution {
             }
         }
         let phase = spec.first_open_phase().unwrap_or(Phase::Sync);
+        let pending = spec.phase_state(phase).and_then(|state| state.pending.as_ref());
+        if let Some(used) = spec.over_budget(Usage::default())
+            && pending.is_none()
+            && phase.needs_agent()
+        {
+            return Err(Rejection::BudgetExceeded { used });
+        }
         let mut events = vec![Event::ExecutionResumed {
             by: self.by.clone(),
             run: spec.run,
             phase,
             attempt: spec.next_attempt(phase),
         }];
-        let state = spec.phase_state(phase);
-        if let Some(pending) = state.and_then(|state| state.pending.as_ref()) {
+        if let Some(pending) = pending {
             // It was judged and waits for a person: ask again rather than work again.
             events.push(spec.ask_approval(phase, pending.attempt, pending.digest, self.wait));
         } else if spec.sandbox.id().is_none() {

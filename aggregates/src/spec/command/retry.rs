@@ -28,6 +28,12 @@ impl RetryFromPhase {
         if let Some(missing) = spec.first_open_phase().filter(|open| *open < self.phase) {
             return Err(Rejection::NotReachable { phase: self.phase, missing });
         }
+        let budget = self.budget.unwrap_or(spec.policy.budget);
+        if let Some(used) = budget.exceeded_by(spec.usage)
+            && self.phase.needs_agent()
+        {
+            return Err(Rejection::BudgetExceeded { used });
+        }
         let manifest = match &self.manifest {
             Some(manifest) => manifest.clone(),
             None => spec.run_manifest()?.clone(),

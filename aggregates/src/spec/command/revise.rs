@@ -22,6 +22,9 @@ impl ReviseSpec {
         if let Some(title) = &title {
             check_text("title", title, MAX_TITLE_BYTES)?;
         }
+        if spec.status.is_ended() && (title.is_some() || description.is_some()) {
+            return Err(Rejection::Ended { status: spec.status });
+        }
         let Some(text) = &description else {
             let revised = title.map(|title| Event::SpecRevised {
                 title: Some(title),
@@ -31,9 +34,6 @@ impl ReviseSpec {
             return Ok(revised.into_iter().collect());
         };
         check_text("description", text, MAX_DESCRIPTION_BYTES)?;
-        if spec.status.is_ended() {
-            return Err(Rejection::Ended { status: spec.status });
-        }
         let begun = spec.status != Status::Draft;
         let stale_from = begun.then_some(Phase::Explore);
         let mut events = vec![Event::SpecRevised { title, description, stale_from }];
@@ -44,7 +44,7 @@ impl ReviseSpec {
                 let reason = "revised while paused; resume to go on".to_owned();
                 events.push(Event::ExecutionPaused { by: self.by.clone(), reason });
             } else {
-                events.extend(spec.request_sandbox(Phase::Explore, SandboxReason::Revision, None));
+                events.extend(spec.go_on(Phase::Explore, SandboxReason::Revision));
             }
         }
         Ok(events)

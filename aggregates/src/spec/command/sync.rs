@@ -145,12 +145,13 @@ impl CompleteSync {
         let (Some(requirements), Some(tasks)) = (earlier.requirements, earlier.tasks) else {
             return Err(Rejection::WrongManifest);
         };
+        let read = evidence(&plan.files, &self.written);
         let judgement = gate::judge_sync(&SyncEvidence {
             requirements: &requirements,
             tasks: &tasks,
             ids: &plan.ids,
             coverage: &plan.coverage,
-            files: &self.written,
+            files: &read,
         });
         let files: Vec<_> = self.written.iter().map(|(file, _)| file.clone()).collect();
         let output = SyncOutput { ids: &plan.ids, coverage: &plan.coverage, files: &files };
@@ -172,6 +173,7 @@ impl CompleteSync {
                 kind: FailureKind::Sync,
                 message: summary(&judgement),
                 usage: Usage::default(),
+                submitted: Usage::default(),
             };
             events.extend(spec.after_failure(Phase::Sync, failed, self.wait));
             return Ok(events);
@@ -196,6 +198,23 @@ impl CompleteSync {
     }
 }
 
+/// What was written, and every planned file that was not. A file may stand beside its own path, so
+/// that a plan's file is known by its digest.
+fn evidence(
+    planned: &[ExportedFile],
+    written: &[(ExportedFile, Option<Digest>)],
+) -> Vec<(ExportedFile, Option<Digest>)> {
+    let mut left: Vec<Digest> = written.iter().map(|(file, _)| file.digest).collect();
+    let mut all = written.to_vec();
+    for file in planned {
+        match left.iter().position(|digest| *digest == file.digest) {
+            Some(at) => drop(left.swap_remove(at)),
+            None => all.push((file.clone(), None)),
+        }
+    }
+    all
+}
+
 fn count(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
@@ -211,6 +230,7 @@ impl ReportSyncFailed {
             kind: FailureKind::Sync,
             message: self.message.clone(),
             usage: Usage::default(),
+            submitted: Usage::default(),
         };
         Ok(spec.after_failure(Phase::Sync, failed, self.wait))
     }

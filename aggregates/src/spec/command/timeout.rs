@@ -17,6 +17,9 @@ pub struct TimeOutAttempt {
 
 impl TimeOutAttempt {
     pub(super) fn decide(&self, spec: &Spec) -> Decision {
+        if spec.status.is_ended() {
+            return Ok(Vec::new());
+        }
         let Ok(running) = spec.running(self.phase, self.attempt) else {
             return Ok(Vec::new());
         };
@@ -29,6 +32,7 @@ impl TimeOutAttempt {
             kind: FailureKind::Timeout,
             message: format!("no output within the limit of {limit_s} s"),
             usage: self.reported.since(spec.epoch_usage),
+            submitted: Usage::default(),
         };
         let mut events = spec.after_failure(self.phase, failed, self.wait);
         let retry_at = events.iter().find_map(|event| match event {
