@@ -48,8 +48,10 @@ pub(super) async fn run(line: &str, job: Job) -> Result<Answer, AgentError> {
     check(status, &last_line)?;
     let written = tokio::fs::read(&output_path).await.ok().filter(|bytes| !bytes.is_empty());
     let output = parse(&written.unwrap_or(stdout))?;
-    let (usage, session) = usage(&job, began).await;
-    Ok(Answer { output, usage, session })
+    let told = read_usage(&job.scratch);
+    let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let usage = Usage { duration_ms, ..told.usage() };
+    Ok(Answer { output, usage, session: told.session })
 }
 
 fn start(line: &CommandLine, job: &Job) -> Result<Child, AgentError> {
@@ -172,24 +174,28 @@ fn parse(bytes: &[u8]) -> Result<RawJson, AgentError> {
     }
 }
 
-/// What a program may say of its cost, in `usage.json` beside its output.
+/// What a program may say of its cost, in `usage.json` beside its output; it may do so on the way.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct UsageFile {
+pub(super) struct UsageFile {
     input_tokens: u64,
     output_tokens: u64,
     cost_micro_usd: u64,
     session: Option<String>,
 }
 
-async fn usage(job: &Job, began: Instant) -> (Usage, Option<String>) {
-    let file = tokio::fs::read(job.scratch.join("usage.json")).await.unwrap_or_default();
-    let told: UsageFile = serde_json::from_slice(&file).unwrap_or_default();
-    let usage = Usage {
-        input_tokens: told.input_tokens,
-        output_tokens: told.output_tokens,
-        cost_micro_usd: told.cost_micro_usd,
-        duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-    };
-    (usage, told.session)
+impl UsageFile {
+    pub const fn usage(&self) -> Usage {
+        Usage {
+            input_tokens: self.input_tokens,
+            output_tokens: self.output_tokens,
+            cost_micro_usd: self.cost_micro_usd,
+            duration_ms: 0,
+        }
+    }
+}
+
+pub(super) fn read_usage(scratch: &std::path::Path) -> UsageFile {
+    let file = std::fs::read(scratch.join("usage.json")).unwrap_or_default();
+    serde_json::from_slice(&file).unwrap_or_default()
 }

@@ -71,6 +71,13 @@ impl AgentError {
     }
 }
 
+/// What an agent has said of its cost so far, in `usage.json` in its scratch folder; nothing when it
+/// says nothing.
+#[must_use]
+pub fn told_usage(scratch: &std::path::Path) -> Usage {
+    command::read_usage(scratch).usage()
+}
+
 /// Runs the agent that the work names.
 pub async fn run(job: Job) -> Result<Answer, AgentError> {
     let agent = job.work.agent.clone();

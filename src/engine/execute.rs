@@ -62,6 +62,7 @@ impl Engine {
         request: DraftRequest,
         asked: &Asked,
     ) -> Result<(SpecId, Done<Spec>)> {
+        self.check_provider(&request.policy)?;
         let location = canonical(&request.repository)?;
         let project = ProjectId::of_repository(&location);
         let id = match &asked.keyed {
@@ -83,6 +84,16 @@ impl Engine {
         let keyed = suffixed(asked.keyed.as_ref(), "draft");
         let order = Order::from(&origin).keyed(keyed.as_ref());
         Ok((id, self.commands().spec(id, &command, order).await?))
+    }
+
+    /// A provider that is not here is told at once, and never replaced by another.
+    fn check_provider(&self, policy: &Policy) -> Result<()> {
+        let ours = self.inner.provider.name();
+        if policy.sandbox == ours {
+            return Ok(());
+        }
+        let problem = format!("there is no provider {:?} here; name {ours:?}", policy.sandbox);
+        Err(EngineError::InvalidInput { field: "policy.sandbox", problem })
     }
 
     /// Starts a spec's first run, on a snapshot of the repository as it is now. A second call finds

@@ -16,10 +16,14 @@ use crate::store::{Lease, LeaseState};
 const GRACE_MS: u64 = 3_000;
 
 /// Least lease of a sandbox that has not called yet: starting may take longer than a heartbeat.
-const MIN_START_LEASE_MS: u64 = 15_000;
+const MIN_START_LEASE_MS: u64 = 60_000;
 
 /// How often living sandboxes are looked at when nothing else happens.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// When the watchdog itself did not look for this long (the machine slept, the process was stopped),
+/// the silence was its own: it says nothing of the sandboxes.
+const STALLED_MS: u64 = 10_000;
 
 /// What to do about one living lease.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,7 +62,9 @@ fn is_wanted(spec: &Spec, lease: &Lease) -> bool {
 pub(super) async fn run(engine: Engine) {
     let stop = engine.inner.stop.clone();
     let mut unwanted = std::collections::BTreeMap::new();
+    let mut looked = None;
     loop {
+        engine.forgive_own_silence(&mut looked).await;
         let living = match engine.look_at_leases(&mut unwanted).await {
             Ok(living) => living,
             Err(error) => {
@@ -95,6 +101,16 @@ pub(super) async fn watch_exits(engine: Engine, mut exits: mpsc::Receiver<Exited
 }
 
 impl Engine {
+    /// Renews every lease when it was this engine that did not look.
+    async fn forgive_own_silence(&self, looked: &mut Option<Timestamp>) {
+        let Ok(now) = self.now().await else { return };
+        let stalled = looked.is_some_and(|before| now.ms_since(before) > STALLED_MS);
+        if stalled && let Err(error) = self.inner.side.renew_all().await {
+            tracing::warn!(cause = %error, "leases were not renewed after a stall");
+        }
+        *looked = Some(now);
+    }
+
     async fn look_at_leases(
         &self,
         unwanted: &mut std::collections::BTreeMap<specline_aggregates::SandboxId, Timestamp>,

@@ -1,7 +1,7 @@
 //! Who may call: the operator, by the token in the engine's own file; or a sandbox, by its own
 //! token, for its own calls.
 
-use axum::extract::{FromRequestParts, Path};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use specline_aggregates::SandboxId;
@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use super::Api;
 use super::error::Refusal;
+use super::extract::Path;
 
 /// The operator of this engine.
 pub(super) struct Operator {
@@ -45,9 +46,8 @@ impl FromRequestParts<Api> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refusal> {
         let given = bearer(parts)?.to_owned();
-        let path: Path<BTreeMap<String, String>> = Path::from_request_parts(parts, api)
-            .await
-            .map_err(|error| Refusal::invalid(error.to_string()))?;
+        let Path(path): Path<BTreeMap<String, String>> =
+            Path::from_request_parts(parts, api).await?;
         let id = path.get("id").and_then(|id| id.parse::<SandboxId>().ok());
         let id = id.ok_or_else(|| Refusal::invalid("the sandbox's id is not a UUID"))?;
         // An unknown sandbox and a wrong token look the same from outside.

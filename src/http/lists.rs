@@ -1,7 +1,7 @@
 //! Lists from the read models, and their rebuilding.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use specline_aggregates::{ProjectId, SpecId, TicketId, ticket};
@@ -10,6 +10,7 @@ use specline_projections::{Listing, task_queue, tickets};
 use super::Api;
 use super::auth::Operator;
 use super::error::Refusal;
+use super::extract::{Path, Query};
 use crate::engine::EngineError;
 
 /// Most items of a page, and how many there are when nobody says.

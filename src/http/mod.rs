@@ -4,6 +4,7 @@
 mod auth;
 mod body;
 mod error;
+mod extract;
 mod health;
 mod lists;
 mod reads;

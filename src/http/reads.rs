@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use specline_aggregates::{Phase, ProjectId, SpecId};
@@ -12,6 +12,7 @@ use specline_projections::spec_board;
 use super::Api;
 use super::auth::Operator;
 use super::error::Refusal;
+use super::extract::{Path, Query};
 use crate::engine::EngineError;
 use crate::view::{EventView, SpecView};
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -13,6 +13,7 @@ use super::Api;
 use super::auth::Caller;
 use super::body::Body;
 use super::error::Refusal;
+use super::extract::{Path, Query};
 use crate::engine::EngineError;
 use crate::protocol::{
     Assignment, Attach, Detach, FailureAnswer, FailureReport, HeartbeatAnswer, HeartbeatReport,

@@ -1,7 +1,7 @@
 //! Commands on specs, by the operator.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -12,6 +12,7 @@ use super::Api;
 use super::auth::Operator;
 use super::body::Body;
 use super::error::Refusal;
+use super::extract::Path;
 use crate::engine::{Asked, Done, DraftRequest, Keyed};
 
 type Answer = Result<(StatusCode, Json<Value>), Refusal>;

@@ -1,27 +1,59 @@
 //! Says every third of the lease that the worker lives, and obeys what it is told.
 
 use std::fs::OpenOptions;
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use specline_aggregates::Usage;
 use tokio_util::sync::CancellationToken;
 
 use super::{Client, Config};
+use crate::agent;
 use crate::protocol::{HeartbeatAnswer, HeartbeatReport, Orders};
+
+/// What this sandbox has used.
+#[derive(Default)]
+pub(super) struct Spent {
+    /// By attempts whose end the engine was told.
+    told: Usage,
+    /// Scratch folder of the attempt that runs, where its agent says what it uses.
+    pub running: Option<PathBuf>,
+    /// By an attempt that failed, until the engine is told.
+    pub failed: Usage,
+}
+
+impl Spent {
+    fn total(&self) -> Usage {
+        let running = self.running.as_deref().map(agent::told_usage).unwrap_or_default();
+        self.told.plus(self.failed).plus(running)
+    }
+
+    pub fn add(&mut self, told: Usage) {
+        self.told = self.told.plus(told);
+    }
+}
 
 /// What the heartbeat and the rest of the worker share.
 pub(super) struct Pulse {
+    pub spent: Mutex<Spent>,
     /// Something was done since the last heartbeat.
     pub progressed: AtomicBool,
     pub stop: CancellationToken,
+}
+
+impl Pulse {
+    pub fn spent(&self) -> MutexGuard<'_, Spent> {
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 pub(super) async fn run(client: Arc<Client>, config: Config, pulse: Arc<Pulse>) {
     let mut pause = Duration::from_millis((config.lease_ms / 3).max(100));
     loop {
         let progressed = pulse.progressed.swap(false, Ordering::Relaxed);
-        let report = HeartbeatReport { progressed, ..HeartbeatReport::default() };
+        let report = HeartbeatReport { progressed, usage: pulse.spent().total() };
         match client.post::<HeartbeatAnswer>("/heartbeat", &report, None).await {
             Ok(answer) => {
                 touch(&config);

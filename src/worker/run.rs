@@ -1,8 +1,8 @@
 //! The worker's main loop: attach, then do what is assigned until there is nothing more to do.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use specline_aggregates::InstanceId;
@@ -49,7 +49,8 @@ pub async fn run(config: Config, workdir: PathBuf, stop: CancellationToken) -> u
         }
     };
     let mask = Mask::new([config.token.clone()]);
-    let pulse = Arc::new(Pulse { progressed: AtomicBool::new(true), stop });
+    let pulse =
+        Arc::new(Pulse { spent: Mutex::default(), progressed: AtomicBool::new(true), stop });
     let (sender, waiting) = mpsc::channel(MAX_WAITING_NOTES);
     tokio::spawn(notes::run(Arc::clone(&client), waiting, mask.clone(), Arc::clone(&pulse)));
     let worker = Worker {
@@ -152,7 +153,15 @@ impl Worker {
             notes: self.notes.clone(),
             stop: self.pulse.stop.clone(),
         };
+        self.pulse.spent().running = Some(scratch.clone());
         let result = agent::run(job).await;
+        {
+            let mut spent = self.pulse.spent();
+            spent.running = None;
+            if result.is_err() {
+                spent.failed = agent::told_usage(&scratch);
+            }
+        }
         // Only a leftover in the sandbox's own folder.
         drop(std::fs::remove_dir_all(scratch));
         let mut answer = result?;
@@ -176,6 +185,7 @@ impl Worker {
         };
         let key = self.key("output", (entry.phase.as_str(), attempt));
         let answer: SubmissionAnswer = self.client.post("/output", &submission, Some(&key)).await?;
+        self.pulse.spent().add(entry.usage);
         crash_point::reach(&format!("worker_output_sent:{}", entry.phase));
         let (phase, verdict) = (entry.phase, &answer.verdict);
         tracing::info!(%phase, attempt, passed = verdict.passed, score = verdict.score, "judged");
@@ -195,11 +205,14 @@ impl Worker {
             attempt,
             kind,
             message,
-            usage: specline_aggregates::Usage::default(),
+            usage: std::mem::take(&mut self.pulse.spent().failed),
         };
         let key = self.key("failure", (phase.as_str(), attempt));
         match self.client.post::<FailureAnswer>("/failure", &report, Some(&key)).await {
-            Ok(answer) => Ok(answer.next),
+            Ok(answer) => {
+                self.pulse.spent().add(report.usage);
+                Ok(answer.next)
+            }
             Err(CallError::Problem(problem)) if has_moved_on(&problem.code) => {
                 self.client.get("/assignment?wait=0").await
             }

@@ -113,7 +113,7 @@ pub enum Outcome {
     Configuration,
     Sync,
     SandboxLost,
-    /// Its sandbox was let go before it had an output.
+    /// It was given up before it had an output: its sandbox was let go, or the spec cancelled.
     Released,
     /// Its phase was opened again.
     Superseded,

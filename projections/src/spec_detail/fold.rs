@@ -257,6 +257,7 @@ impl SpecDetail {
             self.phase_mut(*phase).status = PhaseStatus::Failed;
         } else if let Event::SpecCancelled { by, reason } = event {
             self.note = Some(format!("cancelled by {by}: {reason}"));
+            self.approval_deadline = None;
             for detail in &mut self.phases {
                 if matches!(detail.status, PhaseStatus::Running | PhaseStatus::AwaitingApproval) {
                     detail.status = PhaseStatus::Pending;

@@ -53,6 +53,8 @@ impl SpecDetail {
             self.stop(Phase::needs_agent, Outcome::SandboxLost, envelope);
         } else if let Event::SandboxReleased { .. } = event {
             self.stop(Phase::needs_agent, Outcome::Released, envelope);
+        } else if let Event::SpecCancelled { .. } = event {
+            self.stop(|_| true, Outcome::Released, envelope);
         } else if let Event::PhaseReopened { phase: from, .. } = event {
             self.stop(|phase| phase >= *from, Outcome::Superseded, envelope);
         }

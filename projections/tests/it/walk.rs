@@ -49,6 +49,7 @@ fn natural(world: &mut World, id: SpecId, draw: &mut Draw) {
     let phase = spec.phase().unwrap_or(Phase::Explore);
     match spec.status() {
         Status::Draft => world.start(id),
+        Status::AwaitingApproval if draw.below(4) == 0 => reject(world, id),
         Status::AwaitingApproval => approve(world, id),
         Status::Paused => resume(world, id),
         Status::Completed | Status::Failed | Status::Cancelled => {

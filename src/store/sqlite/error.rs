@@ -43,7 +43,10 @@ pub enum OpenError {
     /// The file was changed by something else, or the disk lost a part of it.
     #[error("{} is damaged: {cause}; restore it from a backup", path.display())]
     Damaged { path: PathBuf, cause: String },
-    #[error("{} cannot be opened: {cause}", path.display())]
+    #[error(
+        "{} cannot be opened: {cause}; check the folder and the space on its disk",
+        path.display()
+    )]
     Other { path: PathBuf, cause: String },
 }
 

@@ -80,7 +80,7 @@ impl Withheld {
 #[async_trait]
 impl Provider for Withheld {
     fn name(&self) -> &'static str {
-        "withheld"
+        "process"
     }
 
     async fn spawn(&self, request: SpawnRequest) -> Result<Handle, SpawnError> {

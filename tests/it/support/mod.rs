@@ -12,7 +12,7 @@ mod project;
 mod random;
 
 pub use agent::Agent;
-pub use engine::{Answer, Lab, Start};
+pub use engine::{Lab, Start};
 pub use log::{Event, Log};
 pub use project::{Project, Running, Said};
 pub use random::{Random, times};
