@@ -9,7 +9,7 @@ mod raw;
 mod recover;
 mod scratch;
 mod steps;
-mod workflow;
+pub mod workflow;
 
 use clap::Subcommand;
 

@@ -23,24 +23,25 @@ use crate::commands::{Actor, Commands, Done, Order, Origin};
 use super::failed;
 
 /// Bytes of each step's result.
-pub(super) const STEP_BYTES: usize = 500;
+pub const STEP_BYTES: usize = 500;
 
 /// The repository that the specs name; nothing is read from it.
 const LOCATION: &str = "/bench";
 
 /// Drives specs on one log.
 #[derive(Clone)]
-pub(super) struct Driver {
+pub struct Driver {
     commands: Arc<Commands>,
     project: ProjectId,
 }
 
 impl Driver {
-    pub(super) fn new(commands: Arc<Commands>) -> Self {
+    #[must_use]
+    pub fn new(commands: Arc<Commands>) -> Self {
         Self { commands, project: ProjectId::of_repository(LOCATION) }
     }
 
-    pub(super) async fn spec(&self, id: SpecId) -> Result<Arc<Spec>, Failure> {
+    pub async fn spec(&self, id: SpecId) -> Result<Arc<Spec>, Failure> {
         let loaded = self.commands.specs.load(id.uuid()).await;
         Ok(loaded.map_err(|error| failed("a spec cannot be loaded", error))?.state)
     }
@@ -57,7 +58,7 @@ impl Driver {
     }
 
     /// Everything before the first step: four commands.
-    pub(super) async fn begin(&self, id: SpecId) -> Result<Arc<Spec>, Failure> {
+    pub async fn begin(&self, id: SpecId) -> Result<Arc<Spec>, Failure> {
         let person = || Actor::Person("bench".to_owned());
         let brief = Brief {
             project: self.project,
@@ -78,7 +79,7 @@ impl Driver {
 
     /// A new process takes the spec up where the dead one left it: its sandbox is lost, a new one
     /// is attached, and the attempt begins again in the same context, so that its steps hold.
-    pub(super) async fn take_up(&self, id: SpecId) -> Result<Arc<Spec>, Failure> {
+    pub async fn take_up(&self, id: SpecId) -> Result<Arc<Spec>, Failure> {
         let spec = self.spec(id).await?;
         let epoch = match spec.sandbox() {
             Sandbox::Attached { .. } => {
@@ -117,7 +118,7 @@ impl Driver {
     }
 
     /// Records one step, durably.
-    pub(super) async fn step(
+    pub async fn step(
         &self,
         (id, epoch): (SpecId, Epoch),
         number: u32,
@@ -141,14 +142,14 @@ impl Driver {
     }
 
     /// Ends a spec.
-    pub(super) async fn cancel(&self, id: SpecId) -> Result<(), Failure> {
+    pub async fn cancel(&self, id: SpecId) -> Result<(), Failure> {
         let by = "bench".to_owned();
         let cancel = Command::Cancel(CancelSpec { by: by.clone(), reason: "measured".to_owned() });
         self.order(id, Actor::Person(by), cancel).await.map(drop)
     }
 
     /// One whole workflow, and the time of each of its steps.
-    pub(super) async fn workflow(
+    pub async fn workflow(
         &self,
         id: SpecId,
         steps: u32,
@@ -168,7 +169,8 @@ impl Driver {
     }
 }
 
-pub(super) fn step_name(number: u32) -> String {
+#[must_use]
+pub fn step_name(number: u32) -> String {
     format!("step-{number}")
 }
 

@@ -60,6 +60,12 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// What happened to a spec, and what its agents said on the way, by time.
+    Timeline {
+        spec: String,
+        #[arg(long)]
+        json: bool,
+    },
     /// List the tasks that the specs left in the queue.
     Tasks(TaskArgs),
     /// List a spec's requirements, and what covers them.

@@ -143,7 +143,7 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 /// One line for what people want to know; none for the rest.
-fn line(event: &Event, spec: SpecId) -> Option<(Option<Phase>, String)> {
+pub(super) fn line(event: &Event, spec: SpecId) -> Option<(Option<Phase>, String)> {
     if let Event::AttemptStarted { phase, attempt, .. } = event {
         Some((Some(*phase), format!("attempt {attempt}")))
     } else if let Event::VerdictRecorded { phase, passed, score, findings, attempt, .. } = event {

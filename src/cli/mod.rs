@@ -21,6 +21,7 @@ mod run;
 mod serve;
 mod steer;
 mod summary;
+mod timeline;
 mod worker;
 
 pub use api::Api;
@@ -79,6 +80,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::List(args) => lists::list(place, args).await,
         Command::Show { spec, json } => reads::show(place, &spec, json).await,
         Command::Events { spec, follow, json } => reads::events(place, spec, follow, json).await,
+        Command::Timeline { spec, json } => timeline::timeline(place, &spec, json).await,
         Command::Tasks(args) => lists::tasks(place, args).await,
         Command::Requirements { spec, json } => lists::requirements(place, &spec, json).await,
         Command::Checkpoints { spec, json } => reads::checkpoints(place, &spec, json).await,

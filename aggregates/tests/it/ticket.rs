@@ -86,8 +86,7 @@ impl Run {
 #[test]
 fn the_stock_framework_agrees() {
     let run = Run::with_tasks();
-    let cancelled =
-        Event::TicketCancelled { by: "ada".to_owned(), reason: "no need".to_owned() };
+    let cancelled = Event::TicketCancelled { by: "ada".to_owned(), reason: "no need".to_owned() };
     let given = TestFramework::<Ticket>::with(()).given(run.events);
     given.when(cancel("ada")).then_expect_events(vec![cancelled]);
     let none = TestFramework::<Ticket>::with(()).given_no_previous_events();

@@ -180,7 +180,7 @@ fn fail(world: &mut World, id: SpecId, draw: &mut Draw) -> bool {
         return false;
     };
     let kind =
-        if draw.below(8) == 0 { FailureKind::Configuration } else { FailureKind::AgentError };
+        if draw.below(3) == 0 { FailureKind::Configuration } else { FailureKind::AgentError };
     let failure = spec_command::ReportAttemptFailed {
         epoch: spec.epoch(),
         phase,

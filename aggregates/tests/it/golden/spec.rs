@@ -189,10 +189,11 @@ fn lifecycle() -> Vec<Sample<Event>> {
     let mut ticketed = brief();
     ticketed.source_ticket = Some(ticket());
     ticketed.repository.reference = Some("main".to_owned());
-    let accepted = [(Phase::Explore, inline()), (Phase::Requirements, blob())].map(|(p, output)| {
-        let digest = output.digest();
-        (p, Inherited { output, digest, score: 940 })
-    });
+    let accepted =
+        [(Phase::Explore, inline()), (Phase::Requirements, blob())].map(|(p, output)| {
+            let digest = output.digest();
+            (p, Inherited { output, digest, score: 940 })
+        });
     vec![
         ("", Event::SpecDrafted { spec: spec_id(), brief: brief(), policy: Box::default() }),
         ("full", Event::SpecDrafted { spec: spec_id(), brief: ticketed, policy: policy() }),

@@ -4,12 +4,12 @@ mod outputs;
 
 use std::sync::Arc;
 
+use specline_aggregates::output::ExportedFile;
 use specline_aggregates::spec::command::{
     ApprovePhase, AttachSandbox, CompleteSync, DraftSpec, EditOutput, Judging, PlanSync,
     RejectPhase, ReportAttemptFailed, ReportSandboxLost, StartAttempt, StartExecution,
     SubmitOutput, TimeOutAttempt, Wait,
 };
-use specline_aggregates::output::ExportedFile;
 use specline_aggregates::spec::{
     Brief, Command, Event, FailureKind, LossCause, ManifestRef, Rejection, Repository, Spec,
 };
