@@ -1,5 +1,6 @@
 //! Specs from the log: replaying all of it into their states, and loading one from its snapshot or
 //! from the cache.
+#![expect(clippy::unwrap_used, reason = "a benchmark that fails may panic")]
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -28,7 +29,7 @@ const LONG: u32 = 300;
 
 struct Filled {
     log: Arc<dyn EventLog>,
-    long: SpecId,
+    lengthy: SpecId,
     _folder: tempfile::TempDir,
 }
 
@@ -38,7 +39,7 @@ fn fill(runtime: &Runtime) -> Filled {
     let log = SqliteLog::open(&folder.path().join("log.db"), Clock::system()).unwrap();
     let log: Arc<dyn EventLog> = Arc::new(log);
     let driver = Driver::new(Arc::new(Commands::new(Arc::clone(&log))));
-    let long = SpecId::new(Uuid::now_v7());
+    let lengthy = SpecId::new(Uuid::now_v7());
     runtime.block_on(async {
         let mut tasks = JoinSet::new();
         for caller in 0..CALLERS {
@@ -54,9 +55,9 @@ fn fill(runtime: &Runtime) -> Filled {
         while let Some(done) = tasks.join_next().await {
             done.unwrap();
         }
-        driver.workflow(long, LONG, &mut Vec::new()).await.unwrap();
+        driver.workflow(lengthy, LONG, &mut Vec::new()).await.unwrap();
     });
-    Filled { log, long, _folder: folder }
+    Filled { log, lengthy, _folder: folder }
 }
 
 /// Reads the whole log in pages, decodes every event and folds it into its spec.
@@ -93,13 +94,13 @@ fn replay(criterion: &mut Criterion) {
     let steps = |spec: &Spec| spec.current().map_or(0, |state| state.steps.by_name.len());
     criterion.bench_function("specs/load from a snapshot and its tail", |bencher| {
         bencher.iter(|| {
-            store.forget(filled.long.uuid());
-            let loaded = runtime.block_on(store.load(filled.long.uuid())).unwrap();
+            store.forget(filled.lengthy.uuid());
+            let loaded = runtime.block_on(store.load(filled.lengthy.uuid())).unwrap();
             assert_eq!(steps(&loaded.state), LONG as usize);
         });
     });
     criterion.bench_function("specs/load from the cache", |bencher| {
-        bencher.iter(|| runtime.block_on(store.load(filled.long.uuid())).unwrap());
+        bencher.iter(|| runtime.block_on(store.load(filled.lengthy.uuid())).unwrap());
     });
 }
 

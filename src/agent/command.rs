@@ -45,6 +45,10 @@ pub(super) async fn run(line: &str, job: Job) -> Result<Answer, AgentError> {
     };
     end_group(&mut child).await;
     let (stdout, status, last_line) = result?;
+    // First: a program whose output is cut off may die of that.
+    if stdout.len() > MAX_OUTPUT_BYTES {
+        return Err(too_long());
+    }
     check(status, &last_line)?;
     let written = tokio::fs::read(&output_path).await.ok().filter(|bytes| !bytes.is_empty());
     let output = parse(&written.unwrap_or(stdout))?;
@@ -151,10 +155,14 @@ fn check(status: ExitStatus, last_line: &str) -> Result<(), AgentError> {
     Err(AgentError::Failed(format!("it ended with {status}{said}")))
 }
 
+fn too_long() -> AgentError {
+    AgentError::InvalidOutput(format!("the answer is longer than {MAX_OUTPUT_BYTES} bytes"))
+}
+
 fn parse(bytes: &[u8]) -> Result<RawJson, AgentError> {
     let invalid = |message: String| Err(AgentError::InvalidOutput(message));
     if bytes.len() > MAX_OUTPUT_BYTES {
-        return invalid(format!("the answer is longer than {MAX_OUTPUT_BYTES} bytes"));
+        return Err(too_long());
     }
     let Ok(text) = std::str::from_utf8(bytes) else {
         return invalid("the answer is not UTF-8 text; it must be one JSON object".to_owned());

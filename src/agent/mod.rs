@@ -71,8 +71,8 @@ impl AgentError {
     }
 }
 
-/// What an agent has said of its cost so far, in `usage.json` in its scratch folder; nothing when it
-/// says nothing.
+/// What an agent has said of its cost so far, in `usage.json` in its scratch folder; nothing when
+/// it says nothing.
 #[must_use]
 pub fn told_usage(scratch: &std::path::Path) -> Usage {
     command::read_usage(scratch).usage()

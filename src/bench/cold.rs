@@ -30,7 +30,7 @@ const STARTS: usize = 5;
 const CALLERS: u64 = 64;
 
 /// Longest that a server may take to come to rest.
-const SETTLE: Duration = Duration::from_secs(180);
+const SETTLE: Duration = Duration::from_mins(3);
 
 /// A tick of the processor time in `/proc`: 100 a second on every Linux that this runs on.
 const TICK_MS: f64 = 10.0;
@@ -74,7 +74,7 @@ struct Served {
 pub(super) async fn cold(args: &ColdArgs) -> Result<Exit, Failure> {
     let scratch = Scratch::new()?;
     let program = std::env::current_exe().map_err(|error| failed("this program's path", error))?;
-    let size = std::fs::metadata(&program).map_err(|error| failed("this program", error))?.len();
+    let bytes = std::fs::metadata(&program).map_err(|error| failed("this program", error))?.len();
     let small = Arc::new(Site::make(&scratch, "small", &program)?);
     let idle_s = args.idle_s;
     let mut starts = Vec::new();
@@ -92,7 +92,7 @@ pub(super) async fn cold(args: &ColdArgs) -> Result<Exit, Failure> {
         large_first = Some(blocking(move || site.serve(idle_s)).await?);
         large_again = Some(blocking(move || again.serve(idle_s)).await?);
     }
-    let binary_mb = rounded(to_f64(size) / 1_048_576.0);
+    let binary_mb = rounded(to_f64(bytes) / 1_048_576.0);
     show(&Report { binary_mb, empty, large_first, large_again, specs: args.specs }, args.json);
     Ok(Exit::Completed)
 }
@@ -179,7 +179,7 @@ impl Site {
         std::thread::sleep(Duration::from_secs(idle_s));
         let used = cpu_ticks(process).unwrap_or(0).saturating_sub(before);
         let name = process.to_string();
-        let served = Served {
+        let report = Served {
             first_byte_ms: rounded(first_byte.as_secs_f64() * 1_000.0),
             settled_ms: rounded(settled.as_secs_f64() * 1_000.0),
             rss_mb: memory_mb(&name, "VmRSS"),
@@ -188,7 +188,7 @@ impl Site {
             idle_s,
         };
         server.stop();
-        Ok(served)
+        Ok(report)
     }
 }
 

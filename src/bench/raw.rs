@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 use uuid::Uuid;
 
 use super::measure::rate;
@@ -24,7 +24,7 @@ pub(super) struct Width {
 
 /// The mean width of the events in the log at `path`.
 pub(super) fn width_of(path: &Path) -> rusqlite::Result<Width> {
-    let connection = Connection::open(path)?;
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let sql = "SELECT CAST(avg(length(payload)) AS INTEGER), \
                       CAST(avg(length(metadata)) AS INTEGER) FROM events";
     connection.query_row(sql, [], |row| Ok(Width { payload: row.get(0)?, metadata: row.get(1)? }))

@@ -25,7 +25,7 @@ use super::scratch::Scratch;
 const STEPS: u32 = 6;
 
 /// Longest wait for the specs to be at work.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 
 const LOOK: Duration = Duration::from_millis(2);
 

@@ -1,5 +1,6 @@
 //! The way of a command: load the aggregate, decide, append where it was decided, and on a conflict
-//! do it again. A repeat under a known idempotency key gets the first answer. Nothing here decides what may follow what.
+//! do it again. A repeat under a known idempotency key gets the first answer. Nothing here decides
+//! what may follow what.
 
 mod origin;
 mod outcome;

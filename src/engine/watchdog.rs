@@ -21,8 +21,8 @@ const MIN_START_LEASE_MS: u64 = 60_000;
 /// How often living sandboxes are looked at when nothing else happens.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// When the watchdog itself did not look for this long (the machine slept, the process was stopped),
-/// the silence was its own: it says nothing of the sandboxes.
+/// When the watchdog itself did not look for this long (the machine slept, the process was
+/// stopped), the silence was its own: it says nothing of the sandboxes.
 const STALLED_MS: u64 = 10_000;
 
 /// What to do about one living lease.

@@ -141,8 +141,9 @@ impl Worker {
     }
 
     async fn run_agent(&self, work: Work) -> Result<Entry, AgentError> {
-        let secrets = work.agent_env.iter().filter_map(|name| std::env::var(name).ok());
-        let mask = Mask::new(secrets.chain([self.config.token.clone()]));
+        // HOME is no secret, and an output without the paths under it would be hard to read.
+        let names = work.agent_env.iter().filter(|name| *name != "HOME");
+        self.mask.learn(names.filter_map(|name| std::env::var(name).ok()));
         let (phase, context) = (work.phase, work.context_digest);
         let scratch =
             tempdir().map_err(|e| AgentError::Failed(format!("no scratch folder: {e}")))?;
@@ -165,7 +166,7 @@ impl Worker {
         // Only a leftover in the sandbox's own folder.
         drop(std::fs::remove_dir_all(scratch));
         let mut answer = result?;
-        answer.output = masked(&answer.output, &mask)?;
+        answer.output = masked(&answer.output, &self.mask)?;
         self.pulse.progressed.store(true, Ordering::Relaxed);
         let entry = Entry::of(phase, context, answer);
         self.outbox

@@ -226,7 +226,7 @@ impl Spec {
             let sequence = self.version;
             let state = self.state_mut(*phase);
             state.last_attempt = state.last_attempt.max(*attempt);
-            if state.running.take().is_none() {
+            if state.running.take().is_none() && state.pending.is_none() {
                 // A person's: it counts like an attempt, so that a rejection can give it back.
                 state.used_attempts += 1;
             }

@@ -217,35 +217,38 @@ impl Task {
     fn note(&self, task: TaskId, outcome: Outcome) -> Vec<Event> {
         let ended = matches!(self.status, Status::Completed { .. });
         let waits = self.work.as_ref().is_some_and(|work| work.depends_on.contains(&task));
-        if !waits || self.outcomes.get(&task) == Some(&outcome) || ended {
+        let known = self.outcomes.get(&task).copied();
+        // A task that was completed stays so.
+        if !waits || ended || known == Some(outcome) || known == Some(Outcome::Completed) {
             return Vec::new();
         }
         self.then_unblocked(Event::DependencyNoted { task, outcome })
     }
 
     fn claim(&self, sandbox: SandboxId, lease_ms: u64, now: Timestamp) -> Decision {
-        match self.status {
-            Status::Queued { not_before } if not_before.is_none_or(|at| at <= now) => {
-                let epoch = self.epoch.next();
-                Ok(vec![Event::TaskClaimed { epoch, sandbox, lease_ms, at: now }])
-            }
-            Status::Claimed { sandbox: held, .. } if held == sandbox => Ok(Vec::new()),
-            _ => Err(self.wrong("a claim", "queued")),
+        if matches!(self.status, Status::Claimed { sandbox: held, .. } if held == sandbox) {
+            return Ok(Vec::new());
         }
+        if let Status::Queued { not_before } = self.status
+            && not_before.is_none_or(|at| at <= now)
+        {
+            let epoch = self.epoch.next();
+            return Ok(vec![Event::TaskClaimed { epoch, sandbox, lease_ms, at: now }]);
+        }
+        Err(self.wrong("a claim", "queued"))
     }
 
     fn start(&self, epoch: Epoch, instance: InstanceId, now: Timestamp) -> Decision {
         self.fence(epoch)?;
-        match self.status {
-            Status::Claimed { .. } => {
-                let limit = self.work.as_ref().map_or(0, |work| work.execution.timeout_ms);
-                let attempt = self.last_attempt + 1;
-                let deadline = now.plus_ms(limit);
-                Ok(vec![Event::TaskStarted { epoch, attempt, instance, deadline }])
-            }
-            Status::Running { instance: held, .. } if held == instance => Ok(Vec::new()),
-            _ => Err(Rejection::StaleEpoch { given: epoch, current: self.epoch }),
+        if matches!(self.status, Status::Running { instance: held, .. } if held == instance) {
+            return Ok(Vec::new());
         }
+        if !matches!(self.status, Status::Claimed { .. }) {
+            return Err(Rejection::StaleEpoch { given: epoch, current: self.epoch });
+        }
+        let limit = self.work.as_ref().map_or(0, |work| work.execution.timeout_ms);
+        let (attempt, deadline) = (self.last_attempt + 1, now.plus_ms(limit));
+        Ok(vec![Event::TaskStarted { epoch, attempt, instance, deadline }])
     }
 
     fn step(&self, step: u32, name: &str, result: &Payload, usage: Usage) -> Vec<Event> {
@@ -354,7 +357,11 @@ impl Task {
                 reason: format!("retried by {by}"),
             }]),
             Status::Queued { .. } | Status::Blocked => Ok(Vec::new()),
-            _ => Err(self.wrong("a retry", "failed or cancelled")),
+            Status::Unknown
+            | Status::Claimed { .. }
+            | Status::Running { .. }
+            | Status::Verifying { .. }
+            | Status::Completed { .. } => Err(self.wrong("a retry", "failed or cancelled")),
         }
     }
 
@@ -364,7 +371,14 @@ impl Task {
             Status::Completed { .. } | Status::Failed { .. } => {
                 Err(Rejection::Ended { status: self.status.as_str() })
             }
-            _ => Ok(vec![Event::TaskCancelled { by: by.to_owned(), reason: reason.to_owned() }]),
+            Status::Unknown
+            | Status::Blocked
+            | Status::Queued { .. }
+            | Status::Claimed { .. }
+            | Status::Running { .. }
+            | Status::Verifying { .. } => {
+                Ok(vec![Event::TaskCancelled { by: by.to_owned(), reason: reason.to_owned() }])
+            }
         }
     }
 

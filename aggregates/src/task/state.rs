@@ -214,16 +214,14 @@ impl Task {
             (Event::TaskQueued { .. }, _) if self.status == Status::Unknown => Status::Blocked,
             (Event::TaskQueued { .. }, _) => return illegal(),
             (_, _) if self.status == Status::Unknown => return illegal(),
-            (Event::TaskUnblocked {}, _) => match self.status {
-                Status::Blocked => Status::Queued { not_before: None },
-                _ => return illegal(),
-            },
-            (Event::TaskClaimed { epoch, sandbox, at, .. }, _) => match self.status {
-                Status::Queued { .. } if *epoch == self.epoch.next() => {
-                    Status::Claimed { sandbox: *sandbox, at: *at }
-                }
-                _ => return illegal(),
-            },
+            (Event::TaskUnblocked {}, _) if self.status == Status::Blocked => {
+                Status::Queued { not_before: None }
+            }
+            (Event::TaskClaimed { epoch, sandbox, at, .. }, _)
+                if *epoch == self.epoch.next() && matches!(self.status, Status::Queued { .. }) =>
+            {
+                Status::Claimed { sandbox: *sandbox, at: *at }
+            }
             (Event::TaskStarted { epoch, instance, deadline, .. }, Some(sandbox))
                 if *epoch == self.epoch && matches!(self.status, Status::Claimed { .. }) =>
             {
@@ -247,7 +245,9 @@ impl Task {
                 Status::Cancelled { reason: reason.clone() }
             }
             (
-                Event::TaskStarted { .. }
+                Event::TaskUnblocked {}
+                | Event::TaskClaimed { .. }
+                | Event::TaskStarted { .. }
                 | Event::TaskResultSubmitted { .. }
                 | Event::TaskCompleted { .. }
                 | Event::TaskRequeued { .. }

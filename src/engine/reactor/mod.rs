@@ -1,6 +1,6 @@
-//! Duty: follow-up commands between aggregates. It reads the log behind a durable cursor of its own,
-//! and issues each command under a key made of the rule and the event's position, so that doing it
-//! again changes nothing. The aggregate that is told decides what follows.
+//! Duty: follow-up commands between aggregates. It reads the log behind a durable cursor of its
+//! own, and issues each command under a key made of the rule and the event's position, so that
+//! doing it again changes nothing. The aggregate that is told decides what follows.
 
 mod rules;
 

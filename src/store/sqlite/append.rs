@@ -15,17 +15,21 @@ use crate::store::{
 
 type Answer = Result<Appended, LogError>;
 
+/// What the caller gets back: the append comes along, so that its texts are freed by the caller's
+/// thread, and the one writer need not wait for the allocator.
+type Reply = Result<(Appended, Append), LogError>;
+
 pub(super) struct AppendJob {
     append: Append,
     /// The chain's hash of each event, should the stream be where the append expects it. Made by
     /// the caller's thread: the one writer has enough to do.
     hashes: Vec<Digest>,
     result: Option<Answer>,
-    reply: oneshot::Sender<Answer>,
+    reply: oneshot::Sender<Reply>,
 }
 
 impl AppendJob {
-    pub(super) fn new(append: Append) -> (Self, oneshot::Receiver<Answer>) {
+    pub(super) fn new(append: Append) -> (Self, oneshot::Receiver<Reply>) {
         let (reply, answer) = oneshot::channel();
         let hashes = hashes(&append);
         (Self { append, hashes, result: None, reply }, answer)
@@ -43,10 +47,10 @@ impl Job for AppendJob {
     }
 
     fn answer(self: Box<Self>, outcome: Result<(), LogError>) {
-        let Self { result, reply, .. } = *self;
+        let Self { append, result, reply, .. } = *self;
         let result = outcome.and_then(|()| result.expect("an append that was committed has run"));
         // The caller may have gone; what was written stays.
-        let _ = reply.send(result);
+        let _ = reply.send(result.map(|appended| (appended, append)));
     }
 }
 

@@ -162,7 +162,8 @@ impl EventLog for SqliteLog {
     async fn append(&self, append: Append) -> Result<Appended, LogError> {
         append.validate()?;
         let (job, answer) = AppendJob::new(append);
-        self.submit(Box::new(job), answer).await
+        let (appended, _written) = self.submit(Box::new(job), answer).await?;
+        Ok(appended)
     }
 
     async fn read_stream(

@@ -80,6 +80,12 @@ fn killed_with_the_files_written() {
     killed_beside_a_living_sandbox("sync_files_written");
 }
 
+/// Whether the log is there and holds such an event.
+fn has(project: &Project, event_type: &str) -> bool {
+    let said = project.specline(&["events", "--json"]);
+    said.code() == 0 && crate::support::Log::parse(&said.stdout).count(event_type) > 0
+}
+
 /// One run whose engine is killed after `delay`, and as often again as `delays` says.
 fn killed_at_random(delays: &[Duration]) {
     let project = Project::new();
@@ -94,7 +100,7 @@ fn killed_at_random(delays: &[Duration]) {
         running = project.start(command);
     }
     let said = running.wait();
-    if project.specline(&["list", "--json"]).stdout.trim() == "[]" {
+    if !has(&project, "SpecDrafted") {
         return; // It died before the spec was written down, and nobody was told otherwise.
     }
     assert_eq!(said.code(), 0, "{delays:?}: {said:?}");
@@ -129,6 +135,45 @@ fn killed_at_random_moments() {
 #[test]
 fn killed_at_other_random_moments() {
     many_random_kills(times(6, 50));
+}
+
+/// Everything dies at once, as when the power fails; then it is resumed.
+fn power_fails(delays: &[Duration]) {
+    let project = Project::new();
+    project.agent.on("all", "sleep 0.1\n");
+    let mut running = project.start_run(&[]);
+    for delay in delays {
+        let end = Instant::now() + *delay;
+        wait_until("the moment", || Instant::now() >= end || running.has_ended());
+        running.kill();
+        for pid in process::all(project.root()) {
+            process::signal(pid, Signal::KILL);
+        }
+        running = project.start(project.command(&["resume", "--json"]));
+    }
+    let said = running.wait();
+    if !has(&project, "ExecutionStarted") {
+        return; // It died before anybody was told of a spec that runs.
+    }
+    assert_eq!(said.code(), 0, "{delays:?}: {said:?}");
+    let log = completed_once(&project);
+    let lost = log.count("SandboxLost");
+    assert!(lost <= delays.len(), "{delays:?}: {lost} losses");
+    let calls = project.agent.calls().len();
+    assert!(calls <= AGENT_PHASES.len() + delays.len(), "{delays:?}: {calls} calls");
+    project.nothing_is_left();
+}
+
+#[test]
+fn the_power_fails_at_random_moments() {
+    let mut random = Random::new();
+    for _ in 0..times(5, 40) {
+        let n_failures = 1 + random.below(3);
+        let moment = |_| Duration::from_millis(random.below(1_800));
+        let delays: Vec<_> = (0..n_failures).map(moment).collect();
+        println!("the power fails after {delays:?}");
+        power_fails(&delays);
+    }
 }
 
 #[test]
@@ -185,16 +230,9 @@ fn lesson_04_the_outbox_is_kept_until_the_engine_has_answered() {
     let outbox = || {
         let mut found = Vec::new();
         find(&project.path("state"), "outbox", &mut found);
-        found.iter().any(|path| {
-            std::fs::read_dir(path).is_ok_and(|mut entries| {
-                entries.any(|entry| {
-                    entry.is_ok_and(|entry| {
-                        let name = entry.file_name().into_string().unwrap_or_default();
-                        name.starts_with("design") && name.ends_with(".json")
-                    })
-                })
-            })
-        })
+        let files = found.iter().flat_map(|path| std::fs::read_dir(path).into_iter().flatten());
+        let mut names = files.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        names.any(|name| name.strip_suffix(".json").is_some_and(|name| name.starts_with("design")))
     };
     wait_until("the output to lie in the outbox", outbox);
     for pid in process::all(project.root()) {

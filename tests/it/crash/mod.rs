@@ -1,6 +1,9 @@
 //! The crash matrix: the real binary, killed with SIGKILL wherever it hurts. Whatever dies, the run
 //! completes, nothing that was finished is done again, and nothing is there twice.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test that fails is a test that fails")]
+#![expect(clippy::print_stdout, reason = "seeds and skipped tests are told")]
+
 mod busy;
 mod engine;
 mod no_space;
@@ -65,7 +68,9 @@ fn epochs_are_consistent(log: &Log) {
     let expected: Vec<u64> = (1..=requested.len() as u64).collect();
     assert_eq!(requested, expected, "epochs are asked for one after the other");
     let mut attached: Vec<_> = log.named("SandboxAttached").iter().map(epoch).collect();
-    let lost: Vec<_> = log.named("SandboxLost").iter().map(epoch).collect();
+    // SYNC is the engine's: a sandbox that is lost then is not replaced.
+    let mut lost = log.named("SandboxLost");
+    lost.retain(|event| event.data()["phase"] != "sync");
     let n = attached.len();
     attached.dedup();
     assert_eq!(attached.len(), n, "one sandbox attaches in one epoch");

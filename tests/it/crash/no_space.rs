@@ -1,6 +1,8 @@
-//! A log that cannot be written: a clear error, exit code 78, nothing acknowledged that is not there.
+//! A log that cannot be written: a clear error, exit code 78, nothing acknowledged that is not
+//! there.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -50,7 +52,6 @@ fn a_folder_that_may_not_be_written() {
         println!("skipped: root may write anywhere");
         return;
     }
-    use std::os::unix::fs::PermissionsExt;
     let project = Project::new();
     let folder = project.repo().join(".specline");
     fs::create_dir_all(&folder).unwrap();

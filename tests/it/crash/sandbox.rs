@@ -1,5 +1,5 @@
-//! The sandbox is killed with SIGKILL: in each phase, before its output, after the output is sent and
-//! before the worker acts on the answer, and between phases.
+//! The sandbox is killed with SIGKILL: in each phase, before its output, after the output is sent
+//! and before the worker acts on the answer, and between phases.
 
 use serde_json::json;
 
@@ -161,7 +161,7 @@ fn lesson_06_a_crashed_sandbox_is_noticed_although_it_never_heartbeat_again() {
 }
 
 #[test]
-fn a_sandbox_that_keeps_dying_fails_the_spec_and_says_so() {
+fn lesson_15_a_sandbox_that_keeps_dying_fails_the_spec_and_says_so() {
     let project = Project::new();
     project.agent.on("requirements", "kill -9 $PPID; sleep 9\n");
     let policy = json!({ "max_sandbox_losses": 2, "backoff": { "first_ms": 10, "cap_ms": 20 } });

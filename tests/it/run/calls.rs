@@ -19,6 +19,13 @@ fn submission(work: &Value, output: &Value) -> Value {
     })
 }
 
+/// An answer without what is left of the next attempt's time, which is as of now.
+fn timeless(answer: &Value) -> Value {
+    let mut answer = answer.clone();
+    answer["next"]["time_limit_ms"] = Value::Null;
+    answer
+}
+
 fn asked() -> Asked {
     Asked { by: "tester".to_owned(), keyed: None }
 }
@@ -43,7 +50,7 @@ async fn lesson_17_a_repeat_answers_the_same_and_writes_nothing() {
     let events = lab.events(spec).await.len();
     for _ in 0..3 {
         let again = lab.keyed(&sandbox, "/output", &body, Some("one")).await;
-        assert_eq!((again.status, &again.body), (200, &first.body));
+        assert_eq!((again.status, timeless(&again.body)), (200, timeless(&first.body)));
     }
     let keyless = lab.call(&sandbox, "/output", &body).await;
     assert_eq!(keyless.status, 200, "an output is known by its attempt and digest too");
@@ -63,7 +70,7 @@ async fn one_output_sent_many_times_at_once_is_recorded_once() {
     let call = || lab.keyed(&sandbox, "/output", &body, Some("k"));
     let (a, b, c, d) = tokio::join!(call(), call(), call(), call());
     for answer in [&a, &b, &c, &d] {
-        assert_eq!((answer.status, &answer.body), (200, &a.body));
+        assert_eq!((answer.status, timeless(&answer.body)), (200, timeless(&a.body)));
     }
     assert_eq!(lab.n_events(spec, "OutputSubmitted").await, 1);
     assert_eq!(lab.n_events(spec, "PhaseCompleted").await, 1);
@@ -104,6 +111,103 @@ async fn lesson_11_an_unknown_kind_of_event_counts_as_life() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lesson_07_a_lease_counts_from_the_sandboxes_own_start() {
+    let lab = Lab::new(Start::Nothing).await;
+    let first = lab.execute(Policy { lease_ms: 1_000, ..Policy::default() }).await;
+    // It waits for a person for longer than its lease is.
+    lab.engine.pause(first, "later", &asked()).await.unwrap();
+    let start = tokio::time::Instant::now();
+    lab.eventually("two leases to pass", async || {
+        (start.elapsed() > std::time::Duration::from_millis(2_500)).then_some(())
+    })
+    .await;
+    lab.engine.resume(first, &asked()).await.unwrap();
+    let epoch = lab.engine.spec(first).await.unwrap().epoch();
+    let sandbox = lab.spawned(epoch.0).await;
+    let attached = lab.attach(&sandbox, Uuid::now_v7()).await;
+    assert_eq!((attached.status, &attached.body["kind"]), (200, &json!("work")), "{attached:?}");
+    let beat = lab.call(&sandbox, "/heartbeat", &json!({})).await;
+    assert_eq!(beat.body["orders"], "go_on");
+    assert_eq!(lab.n_events(first, "SandboxLost").await, 0);
+}
+
+/// Its worker is dead, says the provider.
+async fn dies(lab: &Lab, sandbox: &specline::sandbox::SpawnRequest) {
+    let exited = Exited {
+        sandbox: sandbox.sandbox,
+        exit: Exit::Signal(9),
+        cause: Cause::WorkerEnded,
+        last_lines: String::new(),
+    };
+    lab.provider.report(exited).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_step_of_a_lost_sandbox_is_given_to_the_next_and_recorded_once() {
+    let (lab, spec, work) = attached(Policy::default()).await;
+    let first = lab.spawned(1).await;
+    let step = |work: &Value| {
+        json!({
+            "phase": "explore", "attempt": work["attempt"], "number": 1, "name": "read",
+            "result": { "files": 8 },
+        })
+    };
+    for recorded in [true, false] {
+        let answer = lab.call(&first, "/steps", &step(&work)).await;
+        assert_eq!((answer.status, &answer.body["recorded"]), (200, &json!(recorded)));
+    }
+    dies(&lab, &first).await;
+    let second = lab.spawned(2).await;
+    let work = lab.attach(&second, Uuid::now_v7()).await.body;
+    let steps = work["context"]["steps"].as_array().unwrap();
+    assert_eq!(steps.len(), 1, "{steps:?}");
+    assert_eq!((&steps[0]["name"], &steps[0]["result"]), (&json!("read"), &json!({ "files": 8 })));
+    assert!(work["prompt"].as_str().unwrap().contains("files"), "the prompt tells of it");
+    lab.call(&second, "/steps", &step(&work)).await;
+    assert_eq!(lab.n_events(spec, "StepRecorded").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_usage_of_a_lost_sandbox_is_not_lost() {
+    let (lab, spec, _) = attached(Policy::default()).await;
+    let sandbox = lab.spawned(1).await;
+    let usage = json!({
+        "input_tokens": 500, "output_tokens": 20, "cost_micro_usd": 900, "duration_ms": 40,
+    });
+    lab.call(&sandbox, "/heartbeat", &json!({ "usage": usage, "progressed": true })).await;
+    lab.eventually("the heartbeat to be written", async || {
+        let lease = lab.engine.side().lease(sandbox.sandbox).await.unwrap().unwrap();
+        (lease.usage.input_tokens == 500).then_some(())
+    })
+    .await;
+    dies(&lab, &sandbox).await;
+    lab.until_n(spec, "SandboxLost", 1).await;
+    let used = lab.engine.spec(spec).await.unwrap().usage();
+    assert_eq!((used.input_tokens, used.cost_micro_usd), (500, 900));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sandbox_that_beats_and_does_nothing_is_timed_out() {
+    let limits = specline_aggregates::Limits { time_ms: 500, turns: 1, attempts: 3 };
+    let mut policy = Policy::default();
+    policy.limits.insert(specline_aggregates::Phase::Explore, limits);
+    let (lab, spec, work) = attached(policy).await;
+    let sandbox = lab.spawned(1).await;
+    lab.eventually("the time-out", async || {
+        lab.call(&sandbox, "/heartbeat", &json!({})).await;
+        (lab.n_events(spec, "AttemptFailed").await == 1).then_some(())
+    })
+    .await;
+    let events = lab.events(spec).await;
+    let failed = events.iter().find(|event| event.event_type == "AttemptFailed").unwrap();
+    assert!(failed.payload.contains("timeout"), "{}", failed.payload);
+    let body = submission(&work, &Agent::answer("explore"));
+    let late = lab.call(&sandbox, "/output", &body).await;
+    assert_eq!(late.status, 409, "a deadline that acted first wins: {late:?}");
+    lab.spawned(2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lesson_12_the_end_of_a_sandbox_does_not_touch_a_completed_spec() {
     let (lab, spec, mut work) = attached(Policy::default()).await;
     let sandbox = lab.spawned(1).await;
@@ -118,13 +222,7 @@ async fn lesson_12_the_end_of_a_sandbox_does_not_touch_a_completed_spec() {
     let events = lab.events(spec).await.len();
     let beat = lab.call(&sandbox, "/heartbeat", &json!({})).await;
     assert_eq!(beat.body["orders"], "stop");
-    let exited = Exited {
-        sandbox: sandbox.sandbox,
-        exit: Exit::Signal(9),
-        cause: Cause::WorkerEnded,
-        last_lines: String::new(),
-    };
-    lab.provider.report(exited).await;
+    dies(&lab, &sandbox).await;
     lab.eventually("its lease to end", async || {
         lab.engine.side().live_leases().await.unwrap().is_empty().then_some(())
     })

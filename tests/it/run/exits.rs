@@ -4,7 +4,7 @@ use std::fs;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use specline::store::{Clock, SqliteLog};
+use specline::store::{Append, Clock, EventLog, Expected, NewEvent, SqliteLog, StreamId};
 
 use crate::support::{AGENT_PHASES, Project, process, wait_until};
 
@@ -151,6 +151,36 @@ fn a_log_that_another_program_holds_exits_with_75() {
     assert!(said.stderr.contains("another engine holds"), "{said:?}");
 }
 
+/// An event of a kind that this program does not know.
+async fn write_a_newer_event(project: &Project) {
+    let path = project.repo().join(".specline/log.db");
+    let log = SqliteLog::open(&path, Clock::system()).unwrap();
+    let event = NewEvent {
+        event_type: "SpecTeleported".to_owned(),
+        event_version: "1".to_owned(),
+        payload: json!({ "SpecTeleported": {} }).to_string(),
+        metadata: "{}".to_owned(),
+    };
+    let stream = StreamId { aggregate_type: "Spec".to_owned(), aggregate_id: uuid::Uuid::now_v7() };
+    let events = vec![event];
+    let expected = Expected::NoStream;
+    let append = Append { stream, expected, events, key: None, blobs: Vec::new() };
+    log.append(append).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_log_that_a_newer_program_wrote_to_exits_with_75() {
+    let project = Project::new();
+    assert_eq!(project.run(&[]).code(), 0);
+    write_a_newer_event(&project).await;
+    let said = project.run(&[]);
+    assert_eq!(said.code(), 75, "{said:?}");
+    assert!(said.stderr.contains("newer"), "{said:?}");
+    let found = project.log();
+    assert_eq!(found.count("SpecTeleported"), 1, "it can still be read as it is");
+    assert_eq!(project.specline(&["log", "verify"]).code(), 0, "and verified");
+}
+
 #[test]
 fn ctrl_c_stops_cleanly_and_resume_completes() {
     let project = Project::new();
@@ -210,6 +240,29 @@ fn verify_finds_a_changed_byte() {
     assert_eq!(said.code(), 1, "{said:?}");
     let design = project.log().in_phase("OutputSubmitted", "design")[0].position;
     assert!(said.stderr.contains(&design.to_string()), "it names the event: {said:?}");
+}
+
+/// Clock ticks (hundredths of a second) that a process has worked so far.
+fn ticks(pid: i32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let (_, fields) = stat.rsplit_once(") ").unwrap();
+    let field = |at: usize| fields.split(' ').nth(at).unwrap().parse::<u64>().unwrap();
+    // utime and stime, fields 14 and 15 of proc(5).
+    field(11) + field(12)
+}
+
+#[test]
+fn lesson_42_an_idle_engine_does_next_to_nothing() {
+    let project = Project::new();
+    assert_eq!(project.run(&[]).code(), 0);
+    let serve = project.start(project.command(&["serve"]));
+    wait_until("the server", || serve.stdout().starts_with("http://127.0.0.1:"));
+    let (before, start) = (project.log().0.len(), std::time::Instant::now());
+    let first = ticks(serve.pid());
+    wait_until("a while to pass", || start.elapsed() > std::time::Duration::from_secs(4));
+    let used = ticks(serve.pid()) - first;
+    assert!(used < 20, "{used} hundredths of a second in 4 s");
+    assert_eq!(project.log().0.len(), before, "and it writes nothing");
 }
 
 #[test]

@@ -65,9 +65,12 @@ fn lesson_21_dependencies_are_real_ids_and_free_tasks_are_ready() {
         let found = all.iter().find(|task| task["local_id"] == local).unwrap();
         found["status"].as_str().unwrap().to_owned()
     };
-    for (local, wanted) in
-        [("TSK-001", "ready"), ("TSK-003", "ready"), ("TSK-002", "blocked"), ("TSK-004", "blocked")]
-    {
+    for (local, wanted) in [
+        ("TSK-001", "queued"),
+        ("TSK-003", "queued"),
+        ("TSK-002", "blocked"),
+        ("TSK-004", "blocked"),
+    ] {
         assert_eq!(status(local), wanted, "{local}");
     }
 }

@@ -1,5 +1,7 @@
 //! End-to-end behaviour of the command line, and the lessons that the engine and the worker own.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test that fails is a test that fails")]
+
 mod agents;
 mod calls;
 mod contract;

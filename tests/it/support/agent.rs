@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::Value;
 
@@ -81,10 +81,6 @@ impl Agent {
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
-    }
-
-    pub fn folder(&self) -> &Path {
-        &self.folder
     }
 
     /// Every call so far, as `phase attempt`.

@@ -1,5 +1,5 @@
-//! An engine in this process, reached over real HTTP, with a provider that starts nothing (or a real
-//! worker) and never kills: what a sandbox may still do after it was given up can be seen.
+//! An engine in this process, reached over real HTTP, with a provider that starts nothing (or a
+//! real worker) and never kills: what a sandbox may still do after it was given up can be seen.
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};

@@ -5,6 +5,7 @@ use serde_json::Value;
 use specline_aggregates::Timestamp;
 
 #[derive(Debug, Clone, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the output")]
 pub struct Event {
     pub position: u64,
     pub aggregate_type: String,

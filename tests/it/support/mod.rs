@@ -3,6 +3,7 @@
 //! process whose provider withholds the kill.
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test that fails is a test that fails")]
+#![expect(clippy::print_stdout, reason = "a seed is told")]
 
 mod agent;
 mod engine;

@@ -1,4 +1,5 @@
-//! The processes that belong to a project: those whose environment or command line names its folder.
+//! The processes that belong to a project: those whose environment or command line names its
+//! folder.
 
 use std::fs;
 use std::path::Path;

@@ -203,11 +203,8 @@ impl Said {
 
     /// The last object on stdout.
     pub fn json(&self) -> Value {
-        let mut all = serde_json::Deserializer::from_str(&self.stdout).into_iter::<Value>();
-        let mut last = None;
-        while let Some(next) = all.next() {
-            last = Some(next.unwrap_or_else(|error| panic!("{error}: {self:?}")));
-        }
+        let all = serde_json::Deserializer::from_str(&self.stdout).into_iter::<Value>();
+        let last = all.last().map(|last| last.unwrap_or_else(|e| panic!("{e}: {self:?}")));
         last.unwrap_or_else(|| panic!("no object on stdout: {self:?}"))
     }
 }
@@ -223,11 +220,6 @@ impl Running {
 
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
-    }
-
-    /// What it said on stderr so far.
-    pub fn stderr(&self) -> String {
-        fs::read_to_string(&self.err).unwrap_or_default()
     }
 
     /// What it said on stdout so far.

@@ -222,16 +222,36 @@ fn count(n: usize) -> u32 {
 impl ReportSyncFailed {
     pub(super) fn decide(&self, spec: &Spec) -> Decision {
         spec.in_sync()?;
-        let Some(running) = spec.current().and_then(|state| state.running) else {
+        let state = spec.phase_state(Phase::Sync).cloned().unwrap_or_default();
+        if let Some(running) = state.running {
+            return Ok(spec.after_failure(Phase::Sync, self.failed(running.number), self.wait));
+        }
+        if spec.status != Status::Executing || state.retry_at.is_some_and(|at| at > self.wait.now) {
             return Ok(Vec::new());
+        }
+        // It failed before there was a plan. That is an attempt too, or it would be made for ever.
+        let attempt = spec.next_attempt(Phase::Sync);
+        let started = Event::AttemptStarted {
+            phase: Phase::Sync,
+            attempt,
+            epoch: spec.epoch,
+            context: spec.context_digest(Phase::Sync),
+            prompt: Digest::of(b""),
+            deadline: self.wait.now.plus_ms(spec.limits(Phase::Sync).time_ms),
         };
-        let failed = FailedAttempt {
-            attempt: running.number,
+        let mut begun = spec.clone();
+        begun.evolve(&started).map_err(|error| Rejection::Broken(error.to_string()))?;
+        let failure = begun.after_failure(Phase::Sync, self.failed(attempt), self.wait);
+        Ok(std::iter::once(started).chain(failure).collect())
+    }
+
+    fn failed(&self, attempt: u32) -> FailedAttempt {
+        FailedAttempt {
+            attempt,
             kind: FailureKind::Sync,
             message: self.message.clone(),
             usage: Usage::default(),
             submitted: Usage::default(),
-        };
-        Ok(spec.after_failure(Phase::Sync, failed, self.wait))
+        }
     }
 }

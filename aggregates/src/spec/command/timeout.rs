@@ -35,9 +35,8 @@ impl TimeOutAttempt {
             submitted: Usage::default(),
         };
         let mut events = spec.after_failure(self.phase, failed, self.wait);
-        let retry_at = events.iter().find_map(|event| match event {
-            Event::AttemptFailed { retry_at, .. } => *retry_at,
-            _ => None,
+        let retry_at = events.iter().find_map(|event| {
+            if let Event::AttemptFailed { retry_at, .. } = event { *retry_at } else { None }
         });
         // The agent may hang for ever: the next attempt gets a sandbox of its own.
         if retry_at.is_some() && spec.status == Status::Executing {

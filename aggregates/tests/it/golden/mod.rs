@@ -77,7 +77,9 @@ impl Golden {
             }
             let value: serde_json::Value = serde_json::from_str(&text).unwrap();
             let stock: A::Event = serde_json::from_value(value).unwrap();
-            assert_eq!(stock, event, "{file}");
+            // On this way the text of a number inside an inline output is not kept, its value is.
+            let value = |event: &A::Event| serde_json::to_value(event).unwrap();
+            assert_eq!(value(&stock), value(&event), "{file}");
         }
     }
 }

@@ -95,8 +95,9 @@ fn an_output_that_passes_completes_its_phase_in_one_append() {
     let whole = ["OutputSubmitted", "VerdictRecorded", "CheckpointSaved", "PhaseCompleted"];
     assert_eq!(events, whole);
     let accepted = run.spec.accepted(Phase::Explore).unwrap();
-    let Event::OutputSubmitted { digest, .. } = &run.events[accepted.sequence as usize - 1] else {
-        panic!("{:?}", run.events)
+    let at = usize::try_from(accepted.sequence).unwrap() - 1;
+    let Event::OutputSubmitted { digest, .. } = &run.events[at] else {
+        panic!("{:?}", run.events[at])
     };
     assert_eq!(*digest, accepted.digest);
 }

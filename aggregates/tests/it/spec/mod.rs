@@ -3,7 +3,7 @@
 mod approvals;
 mod attempts;
 mod edits;
-mod steering;
+pub mod steering;
 mod sync;
 
 use cqrs_es::test::TestFramework;

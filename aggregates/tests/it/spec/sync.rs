@@ -44,7 +44,10 @@ fn needs_its_phase_and_a_plan() {
     }
     let mut run = Run::at(Phase::Sync, Policy::default());
     assert_eq!(run.refused(&run.complete_sync()).code(), "phase_not_open");
-    assert_eq!(run.expect(&failed(&run)), NOTHING);
+    let mut paused = run.clone();
+    paused.expect(&pause());
+    assert_eq!(paused.expect(&failed(&paused)), NOTHING);
+    assert_eq!(run.once(&failed(&run)), ["AttemptStarted", "AttemptFailed"]);
     run.expect(&pause());
     assert_eq!(run.refused(&run.plan_sync()), Rejection::Paused);
     run.expect(&cancel());
