@@ -57,6 +57,7 @@ pub(crate) fn spec_usage(event: &spec::Event) -> Option<(Phase, Usage)> {
     if let spec::Event::StepRecorded { phase, usage, .. }
     | spec::Event::OutputSubmitted { phase, usage, .. }
     | spec::Event::AttemptFailed { phase, usage, .. }
+    | spec::Event::SandboxReleased { phase: Some(phase), usage, .. }
     | spec::Event::SandboxLost { phase, usage, .. } = event
     {
         Some((*phase, *usage))

@@ -10,7 +10,9 @@ use specline_aggregates::spec::command::{
     ResumeExecution, RetryFromPhase, ReviseSpec, StartExecution,
 };
 use specline_aggregates::spec::{Brief, Command, ManifestRef, Repository, Spec, Status};
-use specline_aggregates::{Budget, Digest, Phase, Policy, ProjectId, RawJson, SpecId, TicketId};
+use specline_aggregates::{
+    Budget, Digest, Phase, Policy, ProjectId, RawJson, SpecId, TicketId, Usage,
+};
 
 use super::judging::blob_of;
 use super::lookup::within;
@@ -152,7 +154,7 @@ impl Engine {
 
     pub async fn cancel(&self, id: SpecId, reason: &str, asked: &Asked) -> Result<Done<Spec>> {
         let (by, reason) = (asked.by.clone(), reason.to_owned());
-        self.ask(id, &Command::Cancel(CancelSpec { by, reason }), asked).await
+        self.steer(id, Command::Cancel(CancelSpec { by, reason }), asked).await
     }
 
     pub async fn revise(
@@ -163,7 +165,7 @@ impl Engine {
         asked: &Asked,
     ) -> Result<Done<Spec>> {
         let by = asked.by.clone();
-        self.ask(id, &Command::Revise(ReviseSpec { title, description, by }), asked).await
+        self.steer(id, Command::Revise(ReviseSpec { title, description, by }), asked).await
     }
 
     pub async fn approve(
@@ -216,6 +218,7 @@ impl Engine {
             budget,
             manifest,
         });
+        let command = Command::Steer(Box::new(command), self.reported(&spec).await?);
         let origin = within(asked.origin(), &spec);
         let order = Order::from(&origin).keyed(asked.keyed.as_ref()).with_blobs(blobs);
         Ok(self.commands().spec(id, &command, order).await?)
@@ -238,6 +241,7 @@ impl Engine {
             judging: self.judging(&loaded.state).await?,
             wait: self.wait().await?,
         }));
+        let command = Command::Steer(Box::new(command), self.reported(&loaded.state).await?);
         let origin = within(asked.origin(), &loaded.state);
         let order = Order::from(&origin).keyed(asked.keyed.as_ref()).with_blobs(blobs);
         Ok(self.commands().spec(id, &command, order).await?)
@@ -266,6 +270,19 @@ impl Engine {
             source_hash: head.hash,
         }));
         Ok((id, self.ask(id, &command, asked).await?))
+    }
+
+    /// What the spec's sandbox last reported as used.
+    pub(super) async fn reported(&self, spec: &Spec) -> Result<Usage> {
+        let Some(sandbox) = spec.sandbox().id() else { return Ok(Usage::default()) };
+        let lease = self.inner.side.lease(sandbox).await?;
+        Ok(lease.map(|lease| lease.usage).unwrap_or_default())
+    }
+
+    async fn steer(&self, id: SpecId, command: Command, asked: &Asked) -> Result<Done<Spec>> {
+        let loaded = self.commands().specs.load(id.uuid()).await?;
+        let reported = self.reported(&loaded.state).await?;
+        self.ask(id, &Command::Steer(Box::new(command), reported), asked).await
     }
 
     async fn ask(&self, id: SpecId, command: &Command, asked: &Asked) -> Result<Done<Spec>> {

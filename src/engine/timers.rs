@@ -25,16 +25,9 @@ pub(super) async fn time_out(engine: &Engine, row: &DueWork) -> Result<(), Engin
         return Ok(());
     }
     let spec = engine.spec(row.spec).await?;
-    let reported = match spec.sandbox().id() {
-        Some(sandbox) => engine.inner.side.lease(sandbox).await?.map(|lease| lease.usage),
-        None => None,
-    };
-    let command = Command::TimeOut(TimeOutAttempt {
-        phase: row.phase,
-        attempt: row.attempt,
-        reported: reported.unwrap_or_default(),
-        wait,
-    });
+    let reported = engine.reported(&spec).await?;
+    let command =
+        Command::TimeOut(TimeOutAttempt { phase: row.phase, attempt: row.attempt, reported, wait });
     let origin = by_duty("timers", &spec);
     let result = engine.commands().spec(row.spec, &command, Order::from(&origin)).await;
     match result {

@@ -307,6 +307,12 @@ pub enum Event {
         epoch: Epoch,
         sandbox: SandboxId,
         reason: ReleaseReason,
+        /// The phase that it was at work on, where it leaves usage behind.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        phase: Option<Phase>,
+        /// What it had used since its last event.
+        #[serde(default, skip_serializing_if = "Usage::is_zero")]
+        usage: Usage,
     },
     SandboxLost {
         epoch: Epoch,

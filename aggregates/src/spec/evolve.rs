@@ -178,7 +178,10 @@ impl Spec {
             self.state_mut(*phase).retry_at = *not_before;
         } else if let Event::SandboxAttached { sandbox, instance, .. } = event {
             self.sandbox = Sandbox::Attached { id: *sandbox, instance: *instance };
-        } else if let Event::SandboxReleased { .. } = event {
+        } else if let Event::SandboxReleased { phase, usage, .. } = event {
+            if let Some(phase) = phase {
+                self.account(*phase, *usage);
+            }
             self.sandbox = Sandbox::None;
             self.stop_attempt();
         } else if let Event::SandboxLost { phase, usage, cause, .. } = event {

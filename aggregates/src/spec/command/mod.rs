@@ -73,6 +73,9 @@ pub enum Command {
     LinkTicket(LinkTicket),
     Comment(Comment),
     Fork(Box<ForkSpec>),
+    /// A person's command that may take a sandbox from its work, with the usage that the sandbox
+    /// last reported: it is recorded when the sandbox is let go.
+    Steer(Box<Command>, Usage),
 }
 
 /// What a command leads to.
@@ -89,6 +92,11 @@ impl Spec {
             return Err(Rejection::NotFound);
         }
         match command {
+            Command::Steer(command, reported) => {
+                let mut events = self.decide(command)?;
+                self.charge_released(&mut events, reported.since(self.epoch_usage));
+                Ok(events)
+            }
             Command::Draft(command) => command.decide(self),
             Command::Revise(command) => command.decide(self),
             Command::Start(command) => command.decide(self),
@@ -151,7 +159,20 @@ impl Spec {
     /// Lets the sandbox go, if there is one.
     fn release_sandbox(&self, reason: ReleaseReason) -> Option<Event> {
         let sandbox = self.sandbox.id()?;
-        Some(Event::SandboxReleased { epoch: self.epoch, sandbox, reason })
+        let usage = Usage::default();
+        Some(Event::SandboxReleased { epoch: self.epoch, sandbox, reason, phase: None, usage })
+    }
+
+    /// Notes what a sandbox that is let go has used and not said in an event.
+    fn charge_released(&self, events: &mut [Event], left: Usage) {
+        for event in events {
+            if let Event::SandboxReleased { phase, usage, .. } = event
+                && !left.is_zero()
+            {
+                *phase = self.phase;
+                *usage = left;
+            }
+        }
     }
 
     /// The fence: only the attached sandbox of the current epoch may go on.

@@ -267,7 +267,13 @@ fn requested(reason: SandboxReason) -> Event {
 }
 
 fn released(reason: ReleaseReason) -> Event {
-    Event::SandboxReleased { epoch: Epoch(1), sandbox: sandbox(), reason }
+    Event::SandboxReleased {
+        epoch: Epoch(1),
+        sandbox: sandbox(),
+        reason,
+        phase: None,
+        usage: Usage::default(),
+    }
 }
 
 fn failed(kind: FailureKind) -> Event {

@@ -294,6 +294,7 @@ pub fn usage_of(event: &Event) -> Usage {
     if let Event::StepRecorded { usage, .. }
     | Event::OutputSubmitted { usage, .. }
     | Event::AttemptFailed { usage, .. }
+    | Event::SandboxReleased { usage, .. }
     | Event::SandboxLost { usage, .. } = event
     {
         *usage

@@ -177,6 +177,17 @@ fn a_cancel_ends_it_once_and_only_what_has_not_ended() {
 }
 
 #[test]
+fn what_a_sandbox_used_is_recorded_when_it_is_let_go() {
+    for command in [cancel(), retry(Phase::Explore, None), revise(None, Some("another"))] {
+        let mut run = Run::working(Policy::default());
+        run.expect(&Command::Steer(Box::new(command), tokens(70)));
+        assert_eq!(run.spec.usage(), tokens(70));
+        assert_eq!(run.spec.phase_state(Phase::Explore).map(|phase| phase.usage), Some(tokens(70)));
+        assert_eq!(run.spent(), tokens(70));
+    }
+}
+
+#[test]
 fn notes_can_be_added_at_any_time() {
     for mut run in [Run::drafted(Policy::default()), Run::completed(Policy::default())] {
         assert_eq!(run.once(&link()), ["TicketLinked"]);
