@@ -86,11 +86,29 @@ impl Default for GatePolicy {
     }
 }
 
-/// A program that judges an output after the built-in gate.
+/// A program that judges an output after the built-in gate has passed it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evaluator {
     pub name: String,
+    /// `PROGRAM ARG…`; it gets the output on stdin, and answers with a verdict on stdout.
     pub command: String,
+    /// The phases that it judges; all that an agent does, when there are none.
+    #[serde(default)]
+    pub phases: BTreeSet<Phase>,
+    /// How long it may take, in milliseconds.
+    #[serde(default = "Evaluator::default_time_ms")]
+    pub time_ms: u64,
+}
+
+impl Evaluator {
+    const fn default_time_ms() -> u64 {
+        60_000
+    }
+
+    #[must_use]
+    pub fn judges(&self, phase: Phase) -> bool {
+        phase.needs_agent() && (self.phases.is_empty() || self.phases.contains(&phase))
+    }
 }
 
 /// The choices and limits of one spec. Every field has a default.
@@ -109,6 +127,9 @@ pub struct Policy {
     pub sandbox: String,
     /// Phases whose output a person must approve.
     pub approvals: BTreeSet<Phase>,
+    /// Programs that judge an output after the built-in gate.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub evaluators: Vec<Evaluator>,
     /// How long an approval may take before the spec is paused, in milliseconds. None = for ever.
     pub approval_deadline_ms: Option<u64>,
     pub budget: Budget,
@@ -128,6 +149,7 @@ impl Default for Policy {
             agent_env: Vec::new(),
             sandbox: "process".into(),
             approvals: BTreeSet::new(),
+            evaluators: Vec::new(),
             approval_deadline_ms: None,
             budget: Budget::default(),
             lease_ms: 30_000,
@@ -137,6 +159,11 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// The evaluators of `phase`.
+    pub fn evaluators(&self, phase: Phase) -> impl Iterator<Item = &Evaluator> {
+        self.evaluators.iter().filter(move |evaluator| evaluator.judges(phase))
+    }
+
     /// The limits of `phase`: the policy's own, else the defaults of the domain.
     #[must_use]
     pub fn limits(&self, phase: Phase) -> Limits {

@@ -26,6 +26,7 @@ pub(crate) fn status_after(event: &spec::Event) -> Option<Status> {
         | E::StepRecorded { .. }
         | E::OutputSubmitted { .. }
         | E::VerdictRecorded { .. }
+        | E::EvaluationRequested { .. }
         | E::AttemptFailed { .. }
         | E::CheckpointSaved { .. }
         | E::PhaseCompleted { .. }
@@ -36,6 +37,12 @@ pub(crate) fn status_after(event: &spec::Event) -> Option<Status> {
         | E::SyncPlanned { .. }
         | E::SpecSynced { .. } => None,
     }
+}
+
+/// Whether a verdict is that of an evaluator which passes the output: it joins the gate's, and the
+/// lowest score counts. Any other verdict takes the place of the one before.
+pub(crate) fn joins_the_gate(event: &spec::Event) -> bool {
+    matches!(event, spec::Event::VerdictRecorded { evaluator, passed: true, .. } if evaluator != "gate")
 }
 
 /// The open phase of a spec after `event`; none when it stays.

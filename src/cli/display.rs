@@ -146,10 +146,10 @@ fn style(template: &str) -> ProgressStyle {
 pub(super) fn line(event: &Event, spec: SpecId) -> Option<(Option<Phase>, String)> {
     if let Event::AttemptStarted { phase, attempt, .. } = event {
         Some((Some(*phase), format!("attempt {attempt}")))
-    } else if let Event::VerdictRecorded { phase, passed, score, findings, attempt, .. } = event {
-        let verdict = if *passed { "passed" } else { "did not pass" };
-        let text = format!("attempt {attempt} {verdict}, score {score}/1000{}", open(findings));
-        Some((Some(*phase), text))
+    } else if let Event::VerdictRecorded { phase, .. } = event {
+        Some((Some(*phase), verdict_line(event)))
+    } else if let Event::EvaluationRequested { phase, evaluators, .. } = event {
+        Some((Some(*phase), format!("asked: {}", evaluators.join(", "))))
     } else if let Event::AttemptFailed { phase, attempt, kind, message, retry_at, .. } = event {
         let next = if retry_at.is_some() { "; there will be another" } else { "" };
         let text = format!("attempt {attempt} failed ({}): {message}{next}", kind.as_str());
@@ -168,6 +168,15 @@ pub(super) fn line(event: &Event, spec: SpecId) -> Option<(Option<Phase>, String
     } else {
         None
     }
+}
+
+fn verdict_line(event: &Event) -> String {
+    let Event::VerdictRecorded { evaluator, passed, score, findings, attempt, .. } = event else {
+        return String::new();
+    };
+    let verdict = if *passed { "passed" } else { "did not pass" };
+    let by = if evaluator == "gate" { String::new() } else { format!(" by {evaluator}") };
+    format!("attempt {attempt} {verdict}{by}, score {score}/1000{}", open(findings))
 }
 
 /// The first rule that did not pass, for a verdict's line.

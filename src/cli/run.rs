@@ -119,6 +119,9 @@ fn policy(run: &RunArgs) -> Result<Policy, Failure> {
     if let Some(agent) = &run.agent {
         policy.agent = anchored(agent)?;
     }
+    for evaluator in &mut policy.evaluators {
+        evaluator.command = anchored_line(&evaluator.command)?;
+    }
     policy.agent_env.extend(run.agent_env.iter().cloned());
     policy.approvals.extend(run.approve.iter().copied());
     Ok(policy)
@@ -126,12 +129,19 @@ fn policy(run: &RunArgs) -> Result<Policy, Failure> {
 
 /// The agent with its program's path made absolute: it will run in another folder.
 pub fn anchored(agent: &str) -> Result<String, Failure> {
-    let Some(line) = agent.strip_prefix("command:") else { return Ok(agent.to_owned()) };
+    match agent.strip_prefix("command:") {
+        Some(line) => Ok(format!("command:{}", anchored_line(line)?)),
+        None => Ok(agent.to_owned()),
+    }
+}
+
+/// A command line with its program's path made absolute.
+fn anchored_line(line: &str) -> Result<String, Failure> {
     let here = std::env::current_dir()
         .map_err(|error| Failure::failed(format!("the current folder cannot be read: {error}")))?;
     let line = CommandLine::parse(line)
-        .map_err(|error| Failure::usage(format!("--agent {agent}: {error}")))?;
-    Ok(format!("command:{}", line.anchored(&here).to_text()))
+        .map_err(|error| Failure::usage(format!("the command line {line:?}: {error}")))?;
+    Ok(line.anchored(&here).to_text())
 }
 
 #[cfg(test)]

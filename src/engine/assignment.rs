@@ -45,6 +45,9 @@ fn stand(spec: &Spec, lease: &Lease, now: Timestamp) -> Stand {
         Status::Executing if !phase.needs_agent() => {
             Stand::Wait { until: None, reason: "the engine carries out sync" }
         }
+        Status::Executing if state.is_some_and(|state| !state.evaluating.is_empty()) => {
+            Stand::Wait { until: None, reason: "evaluators judge the output" }
+        }
         Status::Executing => match retry_at {
             Some(until) if running.is_none() => {
                 Stand::Wait { until: Some(until), reason: "backoff before the next attempt" }

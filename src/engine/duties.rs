@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use specline_projections::due_work::{DueWork, Kind};
 
-use super::{Engine, EngineError, spawner, syncer, timers};
+use super::{Engine, EngineError, evaluator, spawner, syncer, timers};
 
 /// Rows looked at in one go.
 const MAX_ROWS: u32 = 500;
@@ -55,7 +55,7 @@ impl Engine {
     }
 
     fn start_duty(&self, row: &DueWork) {
-        let key = format!("{:?}/{}/{}", row.kind, row.spec, row.epoch);
+        let key = format!("{:?}/{}/{}/{}", row.kind, row.spec, row.epoch, row.attempt);
         if self.inner.stop.is_cancelled() || !self.begin(&key) {
             return;
         }
@@ -65,6 +65,7 @@ impl Engine {
                 Kind::Spawn => spawner::run(&engine, &row).await,
                 Kind::Attempt => timers::time_out(&engine, &row).await,
                 Kind::Approval => timers::expire_approval(&engine, &row).await,
+                Kind::Evaluate => evaluator::run(&engine, &row).await,
                 Kind::Sync => syncer::run(&engine, &row).await,
             };
             if let Err(error) = result {

@@ -6,6 +6,7 @@ mod assignment;
 mod duties;
 mod envelope;
 mod error;
+mod evaluator;
 mod execute;
 mod heartbeats;
 mod judging;

@@ -260,6 +260,13 @@ pub enum Event {
         score: u16,
         findings: Vec<Finding>,
     },
+    /// The gate passed it; these evaluators judge it too before it counts.
+    EvaluationRequested {
+        phase: Phase,
+        attempt: u32,
+        output: Digest,
+        evaluators: Vec<String>,
+    },
     AttemptFailed {
         phase: Phase,
         attempt: u32,
@@ -409,6 +416,7 @@ impl Event {
             Self::StepRecorded { .. } => "StepRecorded",
             Self::OutputSubmitted { .. } => "OutputSubmitted",
             Self::VerdictRecorded { .. } => "VerdictRecorded",
+            Self::EvaluationRequested { .. } => "EvaluationRequested",
             Self::AttemptFailed { .. } => "AttemptFailed",
             Self::ApprovalRequested { .. } => "ApprovalRequested",
             Self::PhaseApproved { .. } => "PhaseApproved",
@@ -432,7 +440,7 @@ impl Event {
     }
 
     /// Every name that `name` can give: what a reader of this version knows.
-    pub const NAMES: [&'static str; 28] = [
+    pub const NAMES: [&'static str; 29] = [
         "SpecDrafted",
         "SpecRevised",
         "ExecutionStarted",
@@ -442,6 +450,7 @@ impl Event {
         "StepRecorded",
         "OutputSubmitted",
         "VerdictRecorded",
+        "EvaluationRequested",
         "AttemptFailed",
         "ApprovalRequested",
         "PhaseApproved",

@@ -47,6 +47,7 @@ impl Spec {
             Event::StepRecorded { .. }
             | Event::OutputSubmitted { .. }
             | Event::VerdictRecorded { .. }
+            | Event::EvaluationRequested { .. }
             | Event::AttemptFailed { .. }
             | Event::ApprovalRequested { .. }
             | Event::PhaseApproved { .. }
@@ -96,6 +97,7 @@ impl Spec {
             state.running = None;
             state.retry_at = None;
             state.pending = None;
+            state.evaluating.clear();
             // What was done for an output that was accepted is not taken up again.
             if state.accepted.take().is_some() {
                 state.steps = Steps::default();
@@ -259,6 +261,7 @@ impl Spec {
         if *kind == FailureKind::Rejected {
             state.used_attempts = state.used_attempts.saturating_sub(1);
         }
+        state.evaluating.clear();
         let pending = state.pending.take().filter(|pending| pending.attempt == *attempt);
         let verdict = state.verdict.as_ref().filter(|verdict| verdict.attempt == *attempt);
         let findings = verdict.map_or_else(Vec::new, |verdict| {
@@ -275,8 +278,11 @@ impl Spec {
 
     fn apply_outcome(&mut self, event: &Event) {
         if let Event::VerdictRecorded { phase, .. } = event {
-            let verdict = Verdict::of(event);
-            self.state_mut(*phase).verdict = verdict;
+            if let Some(verdict) = Verdict::of(event) {
+                self.state_mut(*phase).take_verdict(verdict);
+            }
+        } else if let Event::EvaluationRequested { phase, evaluators, .. } = event {
+            self.state_mut(*phase).evaluating = evaluators.iter().cloned().collect();
         } else if let Event::ApprovalRequested { deadline, .. } = event {
             self.status = Status::AwaitingApproval;
             self.approval_deadline = *deadline;
@@ -329,6 +335,21 @@ impl Spec {
             if let Some(phase) = self.phase {
                 self.state_mut(phase).running = None;
             }
+        }
+    }
+}
+
+impl PhaseState {
+    /// An evaluator that passes the output joins the gate's verdict; any other verdict takes its
+    /// place.
+    fn take_verdict(&mut self, verdict: Verdict) {
+        let asked = self.evaluating.remove(&verdict.evaluator);
+        match &mut self.verdict {
+            Some(so_far) if asked && verdict.passed => {
+                so_far.score = so_far.score.min(verdict.score);
+                so_far.findings.extend(verdict.findings);
+            }
+            slot => *slot = Some(verdict),
         }
     }
 }

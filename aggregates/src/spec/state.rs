@@ -163,6 +163,9 @@ pub struct PhaseState {
     pub feedback: Option<Feedback>,
     pub pending: Option<Pending>,
     pub verdict: Option<Verdict>,
+    /// Evaluators that have not said yet what they think of the pending output.
+    #[serde(default)]
+    pub evaluating: BTreeSet<String>,
     pub accepted: Option<Accepted>,
     pub usage: Usage,
     /// The agent's session of the last attempt.

@@ -37,7 +37,7 @@ impl Model for Due {
 
     const TABLE: Table = Table {
         name: "due_work",
-        version: 1,
+        version: 2,
         columns: &[Column::int("due"), Column::int("last_due")],
         indices: &[&["due", "key"]],
     };
@@ -91,6 +91,7 @@ fn matters(event: &Event) -> bool {
         | Event::PhaseReopened { .. }
         | Event::AttemptStarted { .. }
         | Event::OutputSubmitted { .. }
+        | Event::EvaluationRequested { .. }
         | Event::AttemptFailed { .. }
         | Event::ApprovalRequested { .. }
         | Event::PhaseApproved { .. }
@@ -143,19 +144,22 @@ impl Row {
             Event::SandboxLost { .. } | Event::SandboxReleased { .. } => {
                 &[Kind::Spawn, Kind::Attempt]
             }
-            Event::OutputSubmitted { .. } | Event::PhaseCompleted { .. } => &[Kind::Attempt],
+            Event::OutputSubmitted { .. } | Event::PhaseCompleted { .. } => {
+                &[Kind::Attempt, Kind::Evaluate]
+            }
             Event::AttemptFailed { .. } | Event::PhaseReopened { .. } => {
-                &[Kind::Attempt, Kind::Approval]
+                &[Kind::Attempt, Kind::Approval, Kind::Evaluate]
             }
             Event::ExecutionPaused { .. }
             | Event::PhaseApproved { .. }
-            | Event::PhaseRejected { .. }
-            | Event::ApprovalRequested { .. } => &[Kind::Approval],
+            | Event::PhaseRejected { .. } => &[Kind::Approval],
+            Event::ApprovalRequested { .. } => &[Kind::Approval, Kind::Evaluate],
             Event::SpecDrafted { .. }
             | Event::SpecRevised { .. }
             | Event::ExecutionStarted { .. }
             | Event::SandboxRequested { .. }
             | Event::AttemptStarted { .. }
+            | Event::EvaluationRequested { .. }
             | Event::StepRecorded { .. }
             | Event::VerdictRecorded { .. }
             | Event::CheckpointSaved { .. }
@@ -213,6 +217,9 @@ impl Row {
         if let Event::ApprovalRequested { phase, attempt, deadline: Some(deadline), .. } = event {
             let blank = self.blank(Kind::Approval, (*phase, *attempt), envelope);
             return Some(DueWork { due: *deadline, ..blank });
+        }
+        if let Event::EvaluationRequested { phase, attempt, .. } = event {
+            return Some(self.blank(Kind::Evaluate, (*phase, *attempt), envelope));
         }
         None
     }

@@ -22,6 +22,8 @@ pub enum Kind {
     Sync,
     /// A person has until the deadline to approve.
     Approval,
+    /// Evaluators are to judge the pending output, or to judge it again.
+    Evaluate,
 }
 
 /// One thing to look at.

@@ -10,7 +10,7 @@ use specline_aggregates::{Epoch, Phase, SpecId, TaskId, Usage, task};
 use super::row::{SpecLine, Work};
 use crate::Envelope;
 use crate::framework::{Column, FoldError, Model, Rows, Table, Value};
-use crate::lifecycle::{phase_after, spec_usage, status_after, task_status_after};
+use crate::lifecycle::{joins_the_gate, phase_after, spec_usage, status_after, task_status_after};
 
 pub(crate) struct Board;
 
@@ -208,7 +208,8 @@ impl SpecRow {
             let last = self.attempts.entry(*phase).or_default();
             *last = (*last).max(*attempt);
         } else if let Event::VerdictRecorded { phase, score, .. } = event {
-            self.verdicts.insert(*phase, *score);
+            let so_far = self.verdicts.get(phase).copied().filter(|_| joins_the_gate(event));
+            self.verdicts.insert(*phase, so_far.map_or(*score, |before| before.min(*score)));
         } else if let Event::CheckpointSaved { phase, .. } = event {
             let score = self.verdicts.get(phase).copied().unwrap_or(0);
             self.accepted.insert(*phase, score);

@@ -6,7 +6,7 @@ use specline_aggregates::{Digest, Epoch, Phase, Policy, SpecId, Usage};
 use super::document::{Checkpoint, LostSandbox, PhaseDetail, PhaseStatus, SpecDetail, Totals};
 use crate::Envelope;
 use crate::framework::{FoldError, Model, Rows, Table, Value};
-use crate::lifecycle::{phase_after, spec_usage, status_after};
+use crate::lifecycle::{joins_the_gate, phase_after, spec_usage, status_after};
 
 pub(crate) struct Details;
 
@@ -185,9 +185,14 @@ impl SpecDetail {
             detail.started_at.get_or_insert(at);
         } else if let Event::VerdictRecorded { phase, score, threshold, findings, .. } = event {
             let detail = self.phase_mut(*phase);
-            detail.score = Some(*score);
             detail.threshold = Some(*threshold);
-            detail.findings.clone_from(findings);
+            if joins_the_gate(event) {
+                detail.score = Some(detail.score.map_or(*score, |before| before.min(*score)));
+                detail.findings.extend(findings.iter().cloned());
+            } else {
+                detail.score = Some(*score);
+                detail.findings.clone_from(findings);
+            }
         } else if let Event::AttemptFailed { phase, retry_at, .. } = event {
             self.approval_deadline = None;
             let detail = self.phase_mut(*phase);

@@ -5,6 +5,7 @@ use specline_aggregates::spec::{Event, FailureKind};
 
 use super::document::{AttemptRecord, Outcome, SpecDetail};
 use crate::Envelope;
+use crate::lifecycle::joins_the_gate;
 
 impl Outcome {
     const fn of(kind: FailureKind) -> Self {
@@ -37,7 +38,9 @@ impl SpecDetail {
                 record.message = Some(format!("edited by {by}"));
             }
         } else if let Event::VerdictRecorded { phase, attempt, score, .. } = event {
-            self.record(*phase, *attempt, envelope).score = Some(*score);
+            let record = self.record(*phase, *attempt, envelope);
+            let so_far = record.score.filter(|_| joins_the_gate(event));
+            record.score = Some(so_far.map_or(*score, |before| before.min(*score)));
         } else if let Event::ApprovalRequested { phase, attempt, .. } = event {
             self.record(*phase, *attempt, envelope).outcome = Outcome::AwaitingApproval;
         } else if let Event::CheckpointSaved { phase, .. } = event {

@@ -106,6 +106,7 @@ fn place(event: &Event) -> (Option<Phase>, Option<u32>) {
     | Event::StepRecorded { phase, attempt, .. }
     | Event::OutputSubmitted { phase, attempt, .. }
     | Event::VerdictRecorded { phase, attempt, .. }
+    | Event::EvaluationRequested { phase, attempt, .. }
     | Event::AttemptFailed { phase, attempt, .. }
     | Event::ApprovalRequested { phase, attempt, .. }
     | Event::ExecutionResumed { phase, attempt, .. } = event

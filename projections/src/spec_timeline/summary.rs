@@ -42,6 +42,7 @@ pub(super) fn of(event: &Event) -> String {
         | Event::StepRecorded { .. }
         | Event::OutputSubmitted { .. }
         | Event::VerdictRecorded { .. }
+        | Event::EvaluationRequested { .. }
         | Event::AttemptFailed { .. }
         | Event::ApprovalRequested { .. }
         | Event::PhaseApproved { .. }
@@ -51,6 +52,15 @@ pub(super) fn of(event: &Event) -> String {
         | Event::SyncPlanned { .. }
         | Event::SpecSynced { .. } => of_phase(event),
     }
+}
+
+fn evaluator(event: &Event) -> &str {
+    if let Event::VerdictRecorded { evaluator, .. } = event
+        && evaluator != "gate"
+    {
+        return evaluator;
+    }
+    "Gate"
 }
 
 fn of_sandbox(event: &Event) -> String {
@@ -109,11 +119,14 @@ fn of_phase(event: &Event) -> String {
         format!("Step {step} of {}: {}", name(*phase), quote(what))
     } else if let Event::OutputSubmitted { phase, by, .. } = event {
         format!("{} output submitted by {by}", name(*phase))
+    } else if let Event::EvaluationRequested { phase, evaluators, .. } = event {
+        format!("{} goes to {}", name(*phase), evaluators.join(", "))
     } else if let Event::VerdictRecorded { phase, passed, score, threshold, findings, .. } = event {
         let verb = if *passed { "passed" } else { "failed" };
         let bad = findings.iter().filter(|f| !f.passed && !f.skipped).count();
         let rest = if *passed { String::new() } else { format!(", {bad} findings") };
-        format!("Gate {verb} {} with {score}/1000 (needs {threshold}){rest}", name(*phase))
+        let who = evaluator(event);
+        format!("{who} {verb} {} with {score}/1000 (needs {threshold}){rest}", name(*phase))
     } else if let Event::AttemptFailed { phase, attempt, kind, message, retry_at, .. } = event {
         let next = retry_at.map_or_else(String::new, |at| format!("; again at {at}"));
         let (kind, message) = (kind.as_str(), quote(message));

@@ -30,6 +30,9 @@ fn expected(spec: &Spec) -> Vec<Kind> {
     if spec.status() == Status::AwaitingApproval && spec.approval_deadline().is_some() {
         kinds.push(Kind::Approval);
     }
+    if spec.current().is_some_and(|state| !state.evaluating.is_empty()) {
+        kinds.push(Kind::Evaluate);
+    }
     kinds
 }
 
@@ -50,6 +53,7 @@ async fn check_due(models: &ReadModels, id: SpecId, spec: &Spec) {
                 let retry_at = spec.current().and_then(|state| state.retry_at);
                 assert!(retry_at.is_none_or(|at| entry.due >= at), "sync is not due too early");
             }
+            Kind::Evaluate => assert_eq!(Some(entry.phase), spec.phase()),
             Kind::Approval => assert_eq!(Some(entry.due), spec.approval_deadline()),
         }
     }
@@ -115,7 +119,7 @@ async fn read_models_say_what_the_aggregate_says() {
     for (id, spec) in &world.specs {
         check_pages(&models, *id, spec).await;
     }
-    assert_eq!(met.len(), 4, "the walk met every kind of due work: {met:?}");
+    assert_eq!(met.len(), 5, "the walk met every kind of due work: {met:?}");
     let types: std::collections::BTreeSet<_> =
         world.log.iter().map(|event| event.event_type.as_str()).collect();
     let all = specline_aggregates::spec::Event::NAMES;

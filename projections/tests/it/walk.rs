@@ -4,7 +4,7 @@
 use specline_aggregates::spec::command as spec_command;
 use specline_aggregates::spec::command::Command;
 use specline_aggregates::spec::{FailureKind, LossCause, Sandbox, Status};
-use specline_aggregates::{Phase, Policy, RawJson, SpecId, TicketId, Usage, derive_id};
+use specline_aggregates::{Evaluator, Phase, Policy, RawJson, SpecId, TicketId, Usage, derive_id};
 
 use crate::world::{USAGE, World, output};
 
@@ -29,6 +29,15 @@ pub fn policy(n: u64) -> Policy {
     let mut policy = Policy { approval_deadline_ms: Some(40_000), ..Policy::default() };
     if n.is_multiple_of(2) {
         policy.approvals.extend([Phase::Requirements, Phase::Tasks]);
+    }
+    if n.is_multiple_of(3) {
+        let names = ["style", "licence"].map(str::to_owned);
+        policy.evaluators.extend(names.map(|name| Evaluator {
+            name,
+            command: "./judge".to_owned(),
+            phases: [Phase::Explore, Phase::Requirements].into(),
+            time_ms: 1_000,
+        }));
     }
     policy
 }
@@ -59,6 +68,9 @@ fn natural(world: &mut World, id: SpecId, draw: &mut Draw) {
         Status::Executing if phase == Phase::Sync => world.plan_sync(id),
         Status::Executing if matches!(spec.sandbox(), Sandbox::Requested { .. }) => {
             world.attach(id)
+        }
+        Status::Executing if spec.current().is_some_and(|state| !state.evaluating.is_empty()) => {
+            judge(world, id, draw)
         }
         Status::Executing if running => world.submit(id, output(phase, draw.below(3))),
         Status::Executing => world.start_attempt(id),
@@ -111,6 +123,25 @@ fn approve(world: &mut World, id: SpecId) -> bool {
     let (digest, by) = (pending.digest, "someone".to_owned());
     let approve = spec_command::ApprovePhase { phase, digest, by, comment: None };
     world.spec(id, &Command::Approve(approve))
+}
+
+fn judge(world: &mut World, id: SpecId, draw: &mut Draw) -> bool {
+    let spec = &world.specs[&id];
+    let (Some(phase), Some(state)) = (spec.phase(), spec.current()) else { return false };
+    let (Some(pending), Some(evaluator)) = (&state.pending, state.evaluating.first()) else {
+        return false;
+    };
+    let passed = draw.below(4) > 0;
+    let judge = spec_command::RecordVerdict {
+        phase,
+        digest: pending.digest,
+        evaluator: evaluator.clone(),
+        passed,
+        score: if passed { 900 } else { 0 },
+        findings: Vec::new(),
+        wait: world.wait(),
+    };
+    world.spec(id, &Command::RecordVerdict(judge))
 }
 
 fn reject(world: &mut World, id: SpecId) -> bool {

@@ -5,6 +5,7 @@
 mod agents;
 mod calls;
 mod contract;
+mod evaluators;
 mod exits;
 mod lessons;
 mod people;

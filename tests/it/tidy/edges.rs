@@ -22,7 +22,8 @@ fn mentions(folders: &[&str], except: &[&str], words: &[&str]) -> Vec<String> {
 fn the_domain_is_pure() {
     let words = [
         "async fn",
-        ".await;", ".await?",
+        ".await;",
+        ".await?",
         "tokio::",
         "sqlx",
         "std::env",

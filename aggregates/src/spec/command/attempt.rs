@@ -32,6 +32,9 @@ impl StartAttempt {
         if state.running.is_some_and(|attempt| attempt.epoch == self.epoch) {
             return Ok(Vec::new());
         }
+        if !state.evaluating.is_empty() {
+            return Err(Rejection::TooEarly);
+        }
         if state.retry_at.is_some_and(|at| at > self.now) {
             return Err(Rejection::TooEarly);
         }

@@ -1,5 +1,7 @@
 //! DraftSpec: writes down what is asked for, and by which policy.
 
+use std::collections::BTreeSet;
+
 use super::{Decision, check_text};
 use crate::spec::event::{Brief, Event};
 use crate::spec::rejection::Rejection;
@@ -49,6 +51,16 @@ fn check_policy(policy: &Policy) -> Result<(), Rejection> {
     for limits in policy.limits.values() {
         if limits.attempts == 0 || limits.time_ms == 0 {
             return invalid("policy.limits", "needs at least one attempt and some time");
+        }
+    }
+    let mut names = BTreeSet::from(["gate"]);
+    for evaluator in &policy.evaluators {
+        let known = !names.insert(&evaluator.name);
+        if evaluator.name.trim().is_empty() || known || evaluator.command.trim().is_empty() {
+            return invalid(
+                "policy.evaluators",
+                "each needs a name of its own (not `gate`) and a command",
+            );
         }
     }
     let agent = policy.agent.as_str();

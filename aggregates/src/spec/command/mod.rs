@@ -20,6 +20,7 @@ mod start;
 mod step;
 mod sync;
 mod timeout;
+mod verdict;
 
 pub use approval::{ApprovePhase, RejectPhase};
 pub use attach::AttachSandbox;
@@ -40,6 +41,7 @@ pub use start::StartExecution;
 pub use step::RecordStep;
 pub use sync::{CompleteSync, PlanSync, ReportSyncFailed};
 pub use timeout::TimeOutAttempt;
+pub use verdict::RecordVerdict;
 
 use super::event::{Event, FailureKind, ReleaseReason, SandboxReason};
 use super::rejection::Rejection;
@@ -59,6 +61,7 @@ pub enum Command {
     ReportFailure(ReportAttemptFailed),
     TimeOut(TimeOutAttempt),
     ReportLost(ReportSandboxLost),
+    RecordVerdict(RecordVerdict),
     Approve(ApprovePhase),
     Reject(RejectPhase),
     Pause(PauseExecution),
@@ -107,6 +110,7 @@ impl Spec {
             Command::ReportFailure(command) => command.decide(self),
             Command::TimeOut(command) => command.decide(self),
             Command::ReportLost(command) => command.decide(self),
+            Command::RecordVerdict(command) => command.decide(self),
             Command::Approve(command) => command.decide(self),
             Command::Reject(command) => command.decide(self),
             Command::Pause(command) => command.decide(self),

@@ -64,7 +64,14 @@ impl SubmitOutput {
             judgement: &judgement,
         })?;
         if judgement.passed {
-            events.extend(spec.after_pass(self.phase, self.attempt, digest, self));
+            events.extend(spec.after_pass(&Passed {
+                phase: self.phase,
+                attempt: self.attempt,
+                digest,
+                sequence: spec.version + 1,
+                usage: self.usage,
+                wait: self.wait,
+            }));
         } else {
             events.extend(self.after_fail(spec, &judgement));
         }
@@ -94,6 +101,18 @@ pub(super) struct Judged<'a> {
     pub session: Option<String>,
     pub by: &'a str,
     pub judgement: &'a Judgement,
+}
+
+/// An output that was judged and passed.
+pub(super) struct Passed {
+    pub phase: Phase,
+    pub attempt: u32,
+    pub digest: Digest,
+    /// Sequence of the event that carries it.
+    pub sequence: u64,
+    /// What its submission accounts for, which the state does not hold yet.
+    pub usage: Usage,
+    pub wait: Wait,
 }
 
 pub(super) fn check_size(output: &RawJson) -> Result<(), Rejection> {
@@ -229,13 +248,27 @@ impl Spec {
         ]
     }
 
-    fn after_pass(
-        &self,
-        phase: Phase,
-        attempt: u32,
-        digest: Digest,
-        submitted: &SubmitOutput,
-    ) -> Vec<Event> {
+    /// What follows an output that the gate has passed: its evaluators first, where it has some.
+    fn after_pass(&self, passed: &Passed) -> Vec<Event> {
+        let evaluators: Vec<String> =
+            self.policy.evaluators(passed.phase).map(|evaluator| evaluator.name.clone()).collect();
+        if evaluators.is_empty() {
+            return self.accept(passed);
+        }
+        let asked = Event::EvaluationRequested {
+            phase: passed.phase,
+            attempt: passed.attempt,
+            output: passed.digest,
+            evaluators,
+        };
+        let paused = self.status == Status::Paused;
+        let released = paused.then(|| self.release_sandbox(ReleaseReason::Paused)).flatten();
+        std::iter::once(asked).chain(released).collect()
+    }
+
+    /// What follows an output that everything but a person has passed.
+    pub(super) fn accept(&self, passed: &Passed) -> Vec<Event> {
+        let Passed { phase, attempt, digest, .. } = *passed;
         let mut events = Vec::new();
         if self.policy.approvals.contains(&phase) && self.status == Status::Paused {
             // A person paused it: nobody is asked until it is resumed.
@@ -243,13 +276,13 @@ impl Spec {
             return events;
         }
         if self.policy.approvals.contains(&phase) {
-            events.push(self.ask_approval(phase, attempt, digest, submitted.wait));
+            events.push(self.ask_approval(phase, attempt, digest, passed.wait));
             events.extend(self.release_sandbox(ReleaseReason::Approval));
             return events;
         }
-        events.extend(self.complete_phase(phase, digest, self.version + 1));
+        events.extend(self.complete_phase(phase, digest, passed.sequence));
         let next = phase.next().unwrap_or(phase);
-        if let Some(used) = self.over_budget(submitted.usage)
+        if let Some(used) = self.over_budget(passed.usage)
             && next.needs_agent()
         {
             events.extend(self.fail_budget(next, &used));

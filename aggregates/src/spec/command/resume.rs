@@ -42,7 +42,8 @@ impl ResumeExecution {
             phase,
             attempt: spec.next_attempt(phase),
         }];
-        if let Some(pending) = pending {
+        let waits_for_person = state_is_judged(spec, phase);
+        if let Some(pending) = pending.filter(|_| waits_for_person) {
             // It was judged and waits for a person: ask again rather than work again.
             events.push(spec.ask_approval(phase, pending.attempt, pending.digest, self.wait));
         } else if spec.sandbox.id().is_none() {
@@ -50,4 +51,9 @@ impl ResumeExecution {
         }
         Ok(events)
     }
+}
+
+/// Whether no evaluator is left to speak of the phase's output.
+fn state_is_judged(spec: &Spec, phase: Phase) -> bool {
+    spec.phase_state(phase).is_none_or(|state| state.evaluating.is_empty())
 }

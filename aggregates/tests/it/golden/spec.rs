@@ -8,8 +8,8 @@ use specline_aggregates::spec::{
     Event, FailureKind, Inherited, LossCause, Payload, ReleaseReason, SandboxReason,
 };
 use specline_aggregates::{
-    Backoff, Budget, Digest, Epoch, Finding, GatePolicy, Limits, Phase, Policy, RawJson, SandboxId,
-    Severity, TicketId, Usage,
+    Backoff, Budget, Digest, Epoch, Evaluator, Finding, GatePolicy, Limits, Phase, Policy, RawJson,
+    SandboxId, Severity, TicketId, Usage,
 };
 
 use super::Sample;
@@ -182,7 +182,19 @@ fn policy() -> Box<Policy> {
         budget: Budget { tokens: Some(100_000), cost_micro_usd: Some(2_000_000) },
         lease_ms: 15_000,
         max_sandbox_losses: 3,
+        evaluators: Vec::new(),
     })
+}
+
+/// The same with evaluators, which came later.
+fn judged_policy() -> Box<Policy> {
+    let evaluator = Evaluator {
+        name: "style".to_owned(),
+        command: "./check --strict".to_owned(),
+        phases: BTreeSet::from([Phase::Design]),
+        time_ms: 30_000,
+    };
+    Box::new(Policy { evaluators: vec![evaluator], ..*policy() })
 }
 
 fn lifecycle() -> Vec<Sample<Event>> {
@@ -197,6 +209,7 @@ fn lifecycle() -> Vec<Sample<Event>> {
     vec![
         ("", Event::SpecDrafted { spec: spec_id(), brief: brief(), policy: Box::default() }),
         ("full", Event::SpecDrafted { spec: spec_id(), brief: ticketed, policy: policy() }),
+        ("judged", Event::SpecDrafted { spec: spec_id(), brief: brief(), policy: judged_policy() }),
         (
             "",
             Event::SpecRevised {
@@ -366,6 +379,15 @@ fn verdict() -> Event {
     }
 }
 
+fn evaluation() -> Event {
+    Event::EvaluationRequested {
+        phase: Phase::Requirements,
+        attempt: 1,
+        output: Digest::of(b"output"),
+        evaluators: vec!["style".to_owned(), "licence".to_owned()],
+    }
+}
+
 fn approvals() -> Vec<Sample<Event>> {
     let (phase, output, by) = (Phase::Requirements, Digest::of(b"output"), "ada".to_owned());
     let asked = |deadline| Event::ApprovalRequested { phase, attempt: 1, output, deadline };
@@ -376,6 +398,7 @@ fn approvals() -> Vec<Sample<Event>> {
         ("", approved(None)),
         ("comment", approved(Some("well done".to_owned()))),
         ("", Event::PhaseRejected { phase, output, by, feedback: "Also by key".to_owned() }),
+        ("", evaluation()),
         ("", Event::CheckpointSaved { phase, output, run: 1, sequence: 12 }),
         ("", Event::PhaseCompleted { phase, output, next: phase.next() }),
         ("last", Event::PhaseCompleted { phase: Phase::Sync, output, next: None }),

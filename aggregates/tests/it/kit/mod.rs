@@ -7,14 +7,15 @@ use std::sync::Arc;
 use specline_aggregates::output::ExportedFile;
 use specline_aggregates::spec::command::{
     ApprovePhase, AttachSandbox, CompleteSync, DraftSpec, EditOutput, Judging, PlanSync,
-    RejectPhase, ReportAttemptFailed, ReportSandboxLost, StartAttempt, StartExecution,
-    SubmitOutput, TimeOutAttempt, Wait,
+    RecordVerdict, RejectPhase, ReportAttemptFailed, ReportSandboxLost, StartAttempt,
+    StartExecution, SubmitOutput, TimeOutAttempt, Wait,
 };
 use specline_aggregates::spec::{
     Brief, Command, Event, FailureKind, LossCause, ManifestRef, Rejection, Repository, Spec,
 };
 use specline_aggregates::{
-    Digest, Epoch, InstanceId, Phase, Policy, ProjectId, RawJson, SpecId, Timestamp, Usage,
+    Digest, Epoch, Finding, InstanceId, Phase, Policy, ProjectId, RawJson, Severity, SpecId,
+    Timestamp, Usage,
 };
 
 pub use outputs::{failing, malformed, manifest, passing};
@@ -232,6 +233,29 @@ impl Run {
     /// A sandbox killed by signal 9.
     pub fn kill(&self) -> Command {
         self.lose(LossCause::Signal { signal: 9 }, Usage::default())
+    }
+
+    /// What an evaluator says of the output that waits.
+    pub fn judge(&self, evaluator: &str, passed: bool) -> Command {
+        let finding = Finding {
+            rule: format!("{evaluator}.finding"),
+            severity: Severity::Hard,
+            passed,
+            skipped: false,
+            message: "as it was found".to_owned(),
+            place: String::new(),
+            mend: String::new(),
+        };
+        let pending = self.spec.current().and_then(|state| state.pending.as_ref());
+        Command::RecordVerdict(RecordVerdict {
+            phase: self.phase(),
+            digest: pending.map_or(Digest::of(b"nothing"), |pending| pending.digest),
+            evaluator: evaluator.to_owned(),
+            passed,
+            score: if passed { 900 } else { 100 },
+            findings: vec![finding],
+            wait: self.wait(),
+        })
     }
 
     pub fn awaited(&self) -> Digest {

@@ -9,6 +9,7 @@ use specline_aggregates::spec::{Command, FailureKind, LossCause, Payload, Status
 use specline_aggregates::{Budget, Digest, Epoch, Phase, Policy, RawJson};
 
 use crate::kit::{Run, failing, malformed, passing, tokens};
+use crate::spec::evaluators::evaluator;
 use crate::spec::steering::{revise, start};
 use crate::spec::{cancel, comment, link, pause, resume, retry};
 
@@ -34,6 +35,7 @@ pub enum Move {
     Reject,
     Pause,
     Expire,
+    Judge(bool),
     Resume,
     Retry(Phase, Option<u64>),
     Edit(Phase, u8),
@@ -51,7 +53,10 @@ pub fn policy() -> impl Strategy<Value = Policy> {
     let approvals = prop::sample::subsequence(phases.to_vec(), 0..=2);
     let budget = prop::option::weighted(0.3, 20_u64..200);
     let deadline = prop::option::of(1_u64..100_000);
-    (approvals, budget, deadline).prop_map(|(approvals, tokens, approval_deadline_ms)| Policy {
+    let judged = prop::bool::weighted(0.3);
+    let parts = (approvals, budget, deadline, judged);
+    parts.prop_map(|(approvals, tokens, approval_deadline_ms, judged)| Policy {
+        evaluators: if judged { vec![evaluator("style")] } else { Vec::new() },
         approvals: approvals.into_iter().collect::<BTreeSet<_>>(),
         budget: Budget { tokens, cost_micro_usd: None },
         approval_deadline_ms,
@@ -85,6 +90,7 @@ fn one() -> impl Strategy<Value = Move> {
         2 => Just(Move::Reject),
         2 => Just(Move::Pause),
         1 => Just(Move::Expire),
+        2 => prop::bool::weighted(0.7).prop_map(Move::Judge),
         3 => Just(Move::Resume),
         1 => (phase(), prop::option::of(100_u64..1_000)).prop_map(|(p, b)| Move::Retry(p, b)),
         1 => (phase(), 0_u8..3).prop_map(|(phase, which)| Move::Edit(phase, which)),
@@ -137,6 +143,7 @@ impl Move {
             Self::ApproveOther => run.approve(run.phase(), Digest::of(b"another")),
             Self::Reject => run.reject(run.phase(), pending(run)),
             Self::Pause => pause(),
+            Self::Judge(passed) => run.judge("style", passed),
             Self::Expire => Command::ExpireApproval(ExpireApproval { now: run.now }),
             Self::Resume => resume(run),
             Self::Retry(phase, tokens) => {
@@ -198,6 +205,9 @@ fn advance(run: &mut Run) -> Option<Command> {
     if !run.phase().needs_agent() {
         run.pass_time(60_000);
         return Some(if running { run.complete_sync() } else { run.plan_sync() });
+    }
+    if run.spec.current().is_some_and(|state| !state.evaluating.is_empty()) {
+        return Some(run.judge("style", true));
     }
     if running {
         return Some(run.submit_using(passing(run.phase()), tokens(1)));

@@ -3,6 +3,7 @@
 mod approvals;
 mod attempts;
 mod edits;
+pub mod evaluators;
 pub mod steering;
 mod sync;
 

@@ -24,7 +24,7 @@ pub fn start() -> Command {
     Command::Start(StartExecution { manifest: manifest_ref() })
 }
 
-fn draft(brief: Brief, policy: Policy) -> Command {
+pub fn draft(brief: Brief, policy: Policy) -> Command {
     Command::Draft(Box::new(DraftSpec { spec: spec_id(), brief, policy }))
 }
 
