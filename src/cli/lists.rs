@@ -100,8 +100,8 @@ pub async fn tasks(args: &PlaceArgs, tasks: TaskArgs) -> Result<Exit, Failure> {
     let rows: Vec<_> = items
         .iter()
         .map(|task| {
-            let names = ["local_id", "status", "priority", "kind", "title", "reason"];
-            let mut row = names.map(|name| text(task, name)).to_vec();
+            let heads = ["local_id", "status", "priority", "kind", "title", "reason"];
+            let mut row = heads.map(|name| text(task, name)).to_vec();
             if let Some(reason) = row.last_mut() {
                 for (id, local) in named.iter().filter(|(_, local)| local != "–") {
                     *reason = reason.replace(id, local);

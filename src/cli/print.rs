@@ -1,5 +1,5 @@
 //! The one place that prints: data on stdout, talk on stderr.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the command line's voice")]
+#![expect(clippy::print_stderr, reason = "this is the command line's voice")]
 
 use std::io::Write;
 
@@ -34,6 +34,7 @@ pub fn talk(text: &str) {
 }
 
 /// Asks a question whose answer is yes or no; anything but yes is no.
+#[must_use]
 pub fn ask(question: &str) -> bool {
     eprint!("{question} [y/N] ");
     drop(std::io::stderr().flush());

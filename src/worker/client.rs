@@ -19,7 +19,7 @@ const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// Longest that one call may take: a long poll and some.
-const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+const CALL_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How a call ended without an answer of its own kind.
 #[derive(Debug, thiserror::Error)]

@@ -261,8 +261,8 @@ impl Spec {
             output: passed.digest,
             evaluators,
         };
-        let paused = self.status == Status::Paused;
-        let released = paused.then(|| self.release_sandbox(ReleaseReason::Paused)).flatten();
+        let stopping = self.status == Status::Paused;
+        let released = stopping.then(|| self.release_sandbox(ReleaseReason::Paused)).flatten();
         std::iter::once(asked).chain(released).collect()
     }
 

@@ -1,5 +1,5 @@
-//! RecordVerdict: an evaluator says what it thinks of an output that the gate has passed. The output
-//! counts when all of them have passed it.
+//! RecordVerdict: an evaluator says what it thinks of an output that the gate has passed. The
+//! output counts when all of them have passed it.
 
 use super::output::Passed;
 use super::{Decision, FailedAttempt, Wait};
