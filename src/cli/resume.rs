@@ -58,12 +58,19 @@ fn worse(so_far: Exit, next: Exit) -> Exit {
 }
 
 async fn unfinished(host: &Host) -> Result<Vec<SpecId>, Failure> {
-    let specs = all_specs(&host.api, "").await?;
-    let open = specs.iter().filter(|line| {
-        let status = line["status"].as_str().unwrap_or_default();
-        matches!(status, "executing" | "paused" | "awaiting_approval")
-    });
-    let mut ids: Vec<SpecId> = open.filter_map(|line| line["id"].as_str()?.parse().ok()).collect();
+    let mut ids: Vec<SpecId> = Vec::new();
+    for line in all_specs(&host.api, "").await? {
+        let Some(id) = line["id"].as_str().and_then(|id| id.parse().ok()) else { continue };
+        let open = match line["status"].as_str().unwrap_or_default() {
+            "executing" | "paused" | "awaiting_approval" => true,
+            // A run that was killed before it began; a fork waits until it is named.
+            "draft" => host.api.spec(id).await?.forked_from.is_none(),
+            _ => false,
+        };
+        if open {
+            ids.push(id);
+        }
+    }
     // Oldest first.
     ids.reverse();
     Ok(ids)

@@ -55,7 +55,7 @@ impl Engine {
     }
 
     fn start_duty(&self, row: &DueWork) {
-        let key = format!("{:?}/{}/{}/{}", row.kind, row.spec, row.epoch, row.attempt);
+        let key = format!("{:?}/{}/{}", row.kind, row.spec, row.epoch);
         if self.inner.stop.is_cancelled() || !self.begin(&key) {
             return;
         }
