@@ -1,6 +1,6 @@
 //! An engine's API, as the command line calls it: the one in this process, or another's.
 
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -129,7 +129,11 @@ impl Api {
         if status.is_success() {
             return serde_json::from_str(&text).map_err(|e| ApiError::Unreadable(e.to_string()));
         }
-        match serde_json::from_str(&text) {
+        match serde_json::from_str::<Problem>(&text) {
+            // It is stopping, or cannot use its log: whoever takes the log next can.
+            Ok(problem) if status == StatusCode::SERVICE_UNAVAILABLE => {
+                Err(ApiError::Unreachable(problem.detail))
+            }
             Ok(problem) => Err(ApiError::Problem(problem)),
             Err(_) => Err(ApiError::Unreadable(format!("{status}: {text}"))),
         }

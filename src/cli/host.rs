@@ -43,6 +43,9 @@ struct EngineFile {
     api_url: String,
     operator_token: String,
     pid: u32,
+    /// False for the short life of an engine that carries out one command and starts nothing.
+    #[serde(default)]
+    runs_duties: bool,
 }
 
 /// An engine to speak to.
@@ -117,6 +120,7 @@ impl Host {
             api_url: api_url.clone(),
             operator_token: token.clone(),
             pid: std::process::id(),
+            runs_duties: duties == Duties::Run,
         };
         leave_file(&place.engine_file, &file)?;
         if duties == Duties::Run {
@@ -256,9 +260,10 @@ fn leave_file(path: &Path, file: &EngineFile) -> Result<(), Failure> {
     })
 }
 
-/// The engine that the file names, if it answers.
+/// The engine that the file names, if it answers. One that carries out a single command is about to
+/// end: the log is free in a moment.
 async fn running(place: &Place) -> Option<Api> {
-    let file = read_file(&place.engine_file)?;
+    let file = read_file(&place.engine_file).filter(|file| file.runs_duties)?;
     let api = Api::new(&file.api_url, &file.operator_token).ok()?;
     let live = api.get::<serde_json::Value>("/api/v1/projections");
     let answered = tokio::time::timeout(Duration::from_secs(2), live).await;

@@ -17,21 +17,22 @@ use crate::view::SpecView;
 pub async fn resume(args: &PlaceArgs, spec: Option<String>, json: bool) -> Result<Exit, Failure> {
     let place = Place::find(args)?;
     let mut host = Host::connect(&place, Duties::Run).await?;
-    let all = spec.is_none();
-    let specs = match &spec {
-        Some(spec) => vec![parse_id(spec)?],
-        None => unfinished(&host).await?,
+    let wanted = spec.as_deref().map(parse_id).transpose()?;
+    let specs = loop {
+        match set_all_going(&host, wanted).await {
+            // The engine that held the log went away: take it, and ask again.
+            Err(failure) if failure.exit == Exit::Busy && host.engine().is_none() => {
+                host = Host::connect(&place, Duties::Run).await?;
+            }
+            result => break result?,
+        }
     };
     if specs.is_empty() {
         print::talk("nothing is unfinished");
     }
-    let mut before = Vec::new();
-    for id in &specs {
-        before.push(host.api.spec(*id).await?);
-        set_going(&host, *id, all).await?;
-    }
     let mut exit = Exit::Completed;
-    for (id, view) in specs.into_iter().zip(before) {
+    for view in specs {
+        let id = view.id;
         print::talk(&view.title);
         let display = Display::at(&view);
         let followed = follow(&place, &mut host, id, &display).await;
@@ -57,6 +58,21 @@ fn worse(so_far: Exit, next: Exit) -> Exit {
     if so_far == Exit::Completed { next } else { so_far }
 }
 
+/// Asks for what each spec needs to go on; answers with how they stood before.
+async fn set_all_going(host: &Host, wanted: Option<SpecId>) -> Result<Vec<SpecView>, Failure> {
+    let ids = match wanted {
+        Some(id) => vec![id],
+        None => unfinished(host).await?,
+    };
+    let mut before = Vec::new();
+    for id in ids {
+        let view = host.api.spec(id).await?;
+        set_going(host, &view, wanted.is_none()).await?;
+        before.push(view);
+    }
+    Ok(before)
+}
+
 async fn unfinished(host: &Host) -> Result<Vec<SpecId>, Failure> {
     let mut ids: Vec<SpecId> = Vec::new();
     for line in all_specs(&host.api, "").await? {
@@ -77,8 +93,8 @@ async fn unfinished(host: &Host) -> Result<Vec<SpecId>, Failure> {
 }
 
 /// Asks for what the spec needs to go on. One that waits for a person is left waiting.
-async fn set_going(host: &Host, id: SpecId, all: bool) -> Result<(), Failure> {
-    let view = host.api.spec(id).await?;
+async fn set_going(host: &Host, view: &SpecView, all: bool) -> Result<(), Failure> {
+    let id = view.id;
     match view.status {
         Status::Draft => {
             host.api.order(&format!("/api/v1/specs/{id}/execute")).await?;
@@ -87,7 +103,7 @@ async fn set_going(host: &Host, id: SpecId, all: bool) -> Result<(), Failure> {
             host.api.order(&format!("/api/v1/specs/{id}/resume")).await?;
         }
         Status::Failed if !all => {
-            let phase = view.error.map_or("explore", |error| error.phase.as_str());
+            let phase = view.error.as_ref().map_or("explore", |error| error.phase.as_str());
             return Err(Failure::failed(format!(
                 "the spec failed in {phase}; `specline retry {id} --from {phase}` tries again"
             )));

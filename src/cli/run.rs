@@ -7,6 +7,7 @@ use serde::Deserialize;
 use specline_aggregates::{Policy, SpecId};
 use uuid::Uuid;
 
+use super::api::ApiError;
 use super::args::{PlaceArgs, RunArgs};
 use super::display::Display;
 use super::follow::{Followed, exit_of, follow, stop_politely};
@@ -29,8 +30,7 @@ pub async fn run(args: &PlaceArgs, run: RunArgs) -> Result<Exit, Failure> {
     let title = request.title.clone();
     let mut host = Host::connect(&place, Duties::Run).await?;
     let key = format!("run-{}", Uuid::now_v7());
-    let launched: Launched = host.api.post("/api/v1/specs/launch", &request, Some(&key)).await?;
-    let id = launched.id;
+    let id = launch(&place, &mut host, &request, &key).await?;
     print::talk(&format!("{title}\n  spec {id}, agent {}", request.policy.agent));
     let display = Display::new(id);
     let followed = follow(&place, &mut host, id, &display).await;
@@ -43,6 +43,26 @@ pub async fn run(args: &PlaceArgs, run: RunArgs) -> Result<Exit, Failure> {
             summary::end(&view, display.elapsed(), run.json);
             host.stop(Leave::Sandboxes).await;
             Ok(exit_of(view.status))
+        }
+    }
+}
+
+/// Drafts and executes, once: the key makes a repeat the same. An engine that went away meanwhile is
+/// replaced.
+async fn launch(
+    place: &Place,
+    host: &mut Host,
+    request: &DraftRequest,
+    key: &str,
+) -> Result<SpecId, Failure> {
+    loop {
+        let launched = host.api.post::<Launched>("/api/v1/specs/launch", request, Some(key)).await;
+        match launched {
+            Ok(launched) => return Ok(launched.id),
+            Err(ApiError::Unreachable(_)) if host.engine().is_none() => {
+                *host = Host::connect(place, Duties::Run).await?;
+            }
+            Err(error) => return Err(error.into()),
         }
     }
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test that fails is a test that fails")]
 
 mod agents;
+mod bench;
 mod calls;
 mod contract;
 mod evaluators;
