@@ -1,6 +1,8 @@
 //! Acceptance criteria: those that the request gives, and enough of our own that each requirement
 //! has two that a test decides.
 
+use std::collections::BTreeSet;
+
 use specline_aggregates::output::Criterion;
 
 use super::draft::{shorten, uncapital};
@@ -19,14 +21,32 @@ pub(super) fn of(ears: &Ears, written: &[String], scenario: Option<&Gherkin>) ->
     let mut criteria: Vec<Criterion> = Vec::new();
     criteria.extend(scenario.map(from_gherkin));
     criteria.extend(written.iter().take(MAX_CRITERIA).map(|text| from_text(ears, text)));
-    criteria.retain(|c| !c.then.is_empty() && !c.when.is_empty());
+    criteria.retain(says_something);
+    let mut known = BTreeSet::new();
+    criteria.retain(|criterion| known.insert(words(criterion)));
     if criteria.len() < 2 {
-        let wanted = 2 - criteria.len();
-        let own = derived(ears);
         let from = usize::from(!criteria.is_empty());
-        criteria.extend(own.into_iter().skip(from).take(wanted));
+        // The first of our own says what a written one says already.
+        let mut own = derived(ears);
+        own.rotate_left(from);
+        let fresh = own.into_iter().filter(|own| says_something(own) && known.insert(words(own)));
+        let wanted = 2 - criteria.len();
+        criteria.extend(fresh.take(wanted));
     }
     criteria
+}
+
+/// Whether each part has a word; marks alone say nothing.
+fn says_something(criterion: &Criterion) -> bool {
+    let spoken = |part: &str| part.chars().any(char::is_alphanumeric);
+    [&criterion.given, &criterion.when, &criterion.then].iter().all(|part| spoken(part))
+}
+
+/// What a criterion says, case, spaces and marks aside.
+fn words(criterion: &Criterion) -> String {
+    let Criterion { given, when, then } = criterion;
+    let all = format!("{given} | {when} | {then}").to_lowercase();
+    all.chars().filter(|c| c.is_alphanumeric() || *c == '|').collect()
 }
 
 /// A criterion in three parts.
