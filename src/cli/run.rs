@@ -47,8 +47,8 @@ pub async fn run(args: &PlaceArgs, run: RunArgs) -> Result<Exit, Failure> {
     }
 }
 
-/// Drafts and executes, once: the key makes a repeat the same. An engine that went away meanwhile is
-/// replaced.
+/// Drafts and executes, once: the key makes a repeat the same. An engine that went away meanwhile
+/// is replaced.
 async fn launch(
     place: &Place,
     host: &mut Host,
