@@ -72,3 +72,77 @@ pub(crate) fn decode_known<E: serde::de::DeserializeOwned>(
         cause: cause.to_string(),
     })
 }
+
+/// Puts a state with its own `decide` and `evolve` under `cqrs_es`, `EventSourced` and `Decide`.
+/// Expects `Command`, `Event` and `Rejection` in scope.
+macro_rules! aggregate {
+    ($state:ty, $name:literal) => {
+        /// Version of every event's shape so far.
+        const VERSION: &str = "1";
+
+        impl cqrs_es::DomainEvent for Event {
+            fn event_type(&self) -> String {
+                self.name().to_owned()
+            }
+
+            fn event_version(&self) -> String {
+                VERSION.to_owned()
+            }
+        }
+
+        impl cqrs_es::Aggregate for $state {
+            const TYPE: &'static str = $name;
+            type Command = Command;
+            type Event = Event;
+            type Error = Rejection;
+            type Services = ();
+
+            async fn handle(
+                &mut self,
+                command: Command,
+                (): &(),
+                sink: &cqrs_es::event_sink::EventSink<Self>,
+            ) -> Result<(), Rejection> {
+                for event in self.decide(&command)? {
+                    sink.write(event, self).await;
+                }
+                Ok(())
+            }
+
+            fn apply(&mut self, event: Event) {
+                if let Err(illegal) = self.evolve(&event) {
+                    self.broken = Some(illegal.to_string());
+                }
+            }
+        }
+
+        impl $crate::EventSourced for $state {
+            const SNAPSHOT_VERSION: u32 = 1;
+
+            fn evolve(&mut self, event: &Event) -> Result<(), $crate::IllegalTransition> {
+                Self::evolve(self, event)
+            }
+
+            fn decode(
+                event_type: &str,
+                version: &str,
+                payload: &str,
+            ) -> Result<Event, $crate::DecodeError> {
+                let stored = (event_type, version);
+                $crate::event_sourced::decode_known(&Event::NAMES, VERSION, stored, payload)
+            }
+        }
+
+        impl $crate::Decide for $state {
+            fn decide(&self, command: &Command) -> Result<Vec<Event>, Rejection> {
+                Self::decide(self, command)
+            }
+
+            fn code(error: &Rejection) -> &'static str {
+                error.code()
+            }
+        }
+    };
+}
+
+pub(crate) use aggregate;
