@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use specline_aggregates::{Phase, Policy, SpecId, spec};
-use specline_projections::{DomainEvent, Envelope, LogId, ReadModels};
+use specline_projections::{DomainEvent, Envelope, LogId, Place, ReadModels};
 use uuid::Uuid;
 use world::{World, output};
 
@@ -64,7 +64,11 @@ fn of_spec(event: &Envelope, spec: SpecId) -> Envelope {
 
 async fn open(folder: &tempfile::TempDir, head: u64) -> ReadModels {
     let log = LogId { log_id: Uuid::nil(), incarnation: 1 };
-    ReadModels::open(&folder.path().join("read.db"), log, head).await.unwrap()
+    let place = match std::env::var("SPECLINE_BENCH_POSTGRES") {
+        Ok(url) => Place::Postgres(url),
+        Err(_) => Place::File(folder.path().join("read.db")),
+    };
+    ReadModels::open(&place, log, head).await.unwrap()
 }
 
 async fn catch_up(models: &ReadModels, events: &[Envelope]) {

@@ -17,8 +17,8 @@ pub mod tickets;
 
 pub use envelope::{DomainEvent, Envelope};
 pub use framework::{
-    Applied, Error, Failure, FoldError, Listing, LogId, ReadModels, Rebuilt, State, StatementHook,
-    Status,
+    Applied, Error, Failure, FoldError, Listing, LogId, Moved, Place, ReadModels, Rebuilt, State,
+    StatementHook, Status,
 };
 
 /// Every read model, in the order in which they are applied.

@@ -129,6 +129,10 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: LogCommand,
     },
+    /// Copy the log into one file, verified, while engines may run.
+    Backup(BackupArgs),
+    /// Put a backup in the place of the log.
+    Restore(RestoreArgs),
     /// Serve the API on this machine.
     Serve {
         /// Address and port. Only loopback addresses are taken.
@@ -271,4 +275,43 @@ pub enum LogCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Move the log into another store; stopped, the same command goes on with it.
+    Copy(CopyArgs),
+}
+
+#[derive(Args)]
+pub struct CopyArgs {
+    /// Where the log is: sqlite:FILE or postgres://USER@HOST/DB. No engine may run on it.
+    #[arg(long, value_name = "URL")]
+    pub from: String,
+    /// Where it shall be: a place that is empty, or holds an unfinished copy of this log.
+    #[arg(long, value_name = "URL")]
+    pub to: String,
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct BackupArgs {
+    /// The file; it must not be there yet. Without it, a name with the time, in this folder.
+    #[arg(long, value_name = "FILE")]
+    pub to: Option<PathBuf>,
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct RestoreArgs {
+    /// The backup.
+    #[arg(value_name = "FILE", required_unless_present = "in_place")]
+    pub file: Option<PathBuf>,
+    /// Move a log that has events aside.
+    #[arg(long)]
+    pub force: bool,
+    /// The log was put back by another program (pg_restore, a recovery, a copied file): end the
+    /// time that is lost, and begin anew.
+    #[arg(long, conflicts_with = "file")]
+    pub in_place: bool,
+    #[arg(long)]
+    pub json: bool,
 }

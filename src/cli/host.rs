@@ -196,7 +196,7 @@ async fn open_engine(place: &Place, log: Arc<SqliteLog>, api_url: &str) -> Resul
     let settings = Settings {
         log: log.clone(),
         side: log,
-        read_models: place.read_models.clone(),
+        read_models: specline_projections::Place::File(place.read_models.clone()),
         provider: Arc::new(machine),
         snapshots,
         api_url: api_url.to_owned(),

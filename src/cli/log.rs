@@ -1,4 +1,4 @@
-//! `specline log verify`: recomputes every hash of the log.
+//! `specline log`: `verify` recomputes every hash; `copy` is in a file of its own.
 
 use std::io::IsTerminal;
 
@@ -6,12 +6,19 @@ use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::args::{LogCommand, PlaceArgs};
+use super::copy::log_copy;
 use super::reads::open;
 use super::{Exit, Failure, print};
 use crate::store::{EventLog, Position};
 
 pub async fn log(args: &PlaceArgs, command: LogCommand) -> Result<Exit, Failure> {
-    let LogCommand::Verify { json } = command;
+    match command {
+        LogCommand::Verify { json } => log_verify(args, json).await,
+        LogCommand::Copy(copy) => log_copy(copy).await,
+    }
+}
+
+async fn log_verify(args: &PlaceArgs, json: bool) -> Result<Exit, Failure> {
     let log = open(args).await?;
     let head = *log.watch_head().borrow();
     let bar = if std::io::stderr().is_terminal() {

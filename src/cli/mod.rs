@@ -2,6 +2,8 @@
 
 mod api;
 mod args;
+mod backup;
+mod copy;
 mod decide;
 mod display;
 mod doctor;
@@ -16,6 +18,7 @@ pub mod print;
 mod projections;
 mod reads;
 mod replay;
+mod restore;
 mod resume;
 mod run;
 mod serve;
@@ -96,6 +99,8 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             projections::projections(place, command, json).await
         }
         Command::Log { command } => log::log(place, command).await,
+        Command::Backup(args) => backup::backup(place, args).await,
+        Command::Restore(args) => restore::restore(place, args).await,
         Command::Worker => worker::worker().await,
         Command::Serve { listen } => serve::serve(place, &listen).await,
         Command::Doctor { agent, agent_env } => doctor::doctor(place, agent, agent_env).await,

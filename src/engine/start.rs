@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use specline_projections::{LogId, ReadModels};
+use specline_projections::{LogId, Place, ReadModels};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -23,8 +23,8 @@ const STOP_WAIT: Duration = Duration::from_secs(10);
 pub struct Settings {
     pub log: Arc<dyn EventLog>,
     pub side: Arc<dyn SideTables>,
-    /// File of the read models.
-    pub read_models: PathBuf,
+    /// Where the read models are.
+    pub read_models: Place,
     pub provider: Arc<dyn Provider>,
     pub snapshots: Snapshots,
     /// Where workers reach this engine.

@@ -3,7 +3,7 @@
 
 use specline_aggregates::Digest;
 
-use super::StreamId;
+use super::{Append, Expected, StreamId};
 
 /// First part of what is hashed; names this layout.
 const TAG: &[u8] = b"specline/event/1";
@@ -58,6 +58,26 @@ pub fn chain_hash(
     part(blake3::hash(content.payload.as_bytes()).as_bytes());
     part(blake3::hash(content.metadata.as_bytes()).as_bytes());
     Digest::from_bytes(*hasher.finalize().as_bytes())
+}
+
+/// The hash of each event of an append, should its stream be where the append expects it.
+pub(super) fn chain_hashes(append: &Append) -> Vec<Digest> {
+    let (mut version, mut previous) = match append.expected {
+        Expected::NoStream => (0, GENESIS),
+        Expected::Exact(head) => (head.version, head.hash),
+    };
+    let chained = append.events.iter().map(|event| {
+        let content = Content {
+            event_type: &event.event_type,
+            event_version: &event.event_version,
+            payload: &event.payload,
+            metadata: &event.metadata,
+        };
+        version += 1;
+        previous = chain_hash(&previous, &append.stream, version, content);
+        previous
+    });
+    chained.collect()
 }
 
 #[cfg(test)]

@@ -4,11 +4,14 @@ mod aggregate_store;
 pub mod chain;
 mod clock;
 mod event_log;
+pub mod house;
 pub mod memory;
+pub mod postgres;
 mod recent;
 mod side_tables;
 pub mod sqlite;
 mod validate;
+pub mod verify;
 
 pub use aggregate_store::{
     AggregateStore, CacheLimits, Commit, Committed, Context, Loaded, Place, SNAPSHOT_EVERY,
@@ -19,8 +22,10 @@ pub use event_log::{
     Append, Appended, Blob, Capabilities, EventLog, Expected, Key, KeyRecord, LogError,
     LogIdentity, NewEvent, Position, Recorded, Snapshot, StreamHead, StreamId,
 };
+pub use postgres::PgLog;
 pub use side_tables::{
-    Heartbeat, Lease, LeaseState, MAX_TELEMETRY_ENTRIES, SideTables, TelemetryEntry,
+    Beat, Heartbeat, Lease, LeaseState, MAX_TELEMETRY_ENTRIES, NODE_LASTS_MS, Node, Peer,
+    SideTables, TelemetryEntry,
 };
 pub use sqlite::{OpenError, SqliteLog};
 pub use validate::MAX_EVENT_BYTES;

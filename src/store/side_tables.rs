@@ -68,17 +68,53 @@ pub struct TelemetryEntry {
 /// Telemetry entries kept per sandbox.
 pub const MAX_TELEMETRY_ENTRIES: u64 = 2_000;
 
+/// A node that has not beaten for this long is taken for dead: several beats, and less than a
+/// person's patience.
+pub const NODE_LASTS_MS: u64 = 8_000;
+
+/// An engine process on a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    pub id: Uuid,
+    /// Where its sandboxes are: engines of the same place can watch and end each other's.
+    pub place: String,
+    /// Where workers reach it.
+    pub api_url: String,
+    pub version: String,
+}
+
+/// An engine as another sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    pub node: Node,
+    pub alive: bool,
+}
+
+/// What a beat brings back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Beat {
+    /// All that live, this one too, the oldest first, and dead ones for as long as a lease is
+    /// theirs.
+    pub peers: Vec<Peer>,
+    /// The duties that this node does now.
+    pub held: Vec<String>,
+    /// Whether there is a live lease.
+    pub leased: bool,
+}
+
 /// The tables beside the log, with the log's own durability but no history.
 #[async_trait]
 pub trait SideTables: Send + Sync {
     /// Claims an epoch for spawning: inserts the lease in state `Spawning` and says true. Says
     /// false, and changes nothing, when this sandbox already has a lease, except one that is
     /// `Spawning` and whose engine is another one: that engine died in the middle (a SQLite log has
-    /// one engine at a time), so its claim is taken over. The times of `lease` are replaced: now by
+    /// one engine at a time; in a shared store it is a node that does not beat), so its claim is
+    /// taken over. The times of `lease` are replaced: now by
     /// the store's clock, `expires_at` = now + `lease_ms`.
     async fn claim_lease(&self, lease: Lease) -> Result<bool, LogError>;
 
-    /// Replaces a lease's state, handle and engine.
+    /// Replaces a live lease's state and handle, for the engine that looks after it. Any engine may
+    /// end one; an ended lease stays ended.
     async fn set_lease(
         &self,
         sandbox: SandboxId,
@@ -86,6 +122,9 @@ pub trait SideTables: Send + Sync {
         handle: Option<String>,
         engine: Uuid,
     ) -> Result<(), LogError>;
+
+    /// Gives a live lease of engine `from` to engine `to`. False when it is not `from`'s any more.
+    async fn take_lease(&self, sandbox: SandboxId, from: Uuid, to: Uuid) -> Result<bool, LogError>;
 
     /// Records the first attach. False when another instance holds the lease already.
     async fn attach_lease(
@@ -106,6 +145,37 @@ pub trait SideTables: Send + Sync {
     /// Treats every live lease as renewed now: an engine starts, or has its store back.
     async fn renew_all(&self) -> Result<(), LogError>;
 
+    /// The same for the live leases that `engine` looks after.
+    async fn renew_of(&self, engine: Uuid) -> Result<(), LogError>;
+
+    /// This engine lives. Renews its row and its claims for [`NODE_LASTS_MS`], tries for `duties`,
+    /// each of which one engine does at a time, and tells of the others. A store that is not shared
+    /// has one engine, which holds everything.
+    async fn beat(&self, node: &Node, duties: &[&str]) -> Result<Beat, LogError> {
+        let held = duties.iter().map(|&duty| duty.to_owned()).collect();
+        Ok(Beat { peers: vec![Peer { node: node.clone(), alive: true }], held, leased: true })
+    }
+
+    /// This engine stops: what it held is free at once. Its leases stay.
+    async fn leave(&self, _node: Uuid) -> Result<(), LogError> {
+        Ok(())
+    }
+
+    /// Claims work for `owner`, for `for_ms` or until it is released; says which of `keys` it got.
+    /// A claim that `owner` has already is renewed. A node's `beat` renews its claims.
+    async fn claim_work(
+        &self,
+        keys: &[String],
+        _owner: Uuid,
+        _for_ms: u64,
+    ) -> Result<Vec<String>, LogError> {
+        Ok(keys.to_vec())
+    }
+
+    async fn release_work(&self, _key: &str, _owner: Uuid) -> Result<(), LogError> {
+        Ok(())
+    }
+
     /// Adds entries (their `number` and `at` are assigned here) and drops the oldest over the
     /// bound. Returns how many were dropped.
     async fn add_telemetry(
@@ -124,6 +194,7 @@ pub trait SideTables: Send + Sync {
     /// A duty's durable cursor; position 0 when it has none.
     async fn cursor(&self, duty: &str) -> Result<Position, LogError>;
 
+    /// Moves a duty's cursor forward; one that is further already stays.
     async fn set_cursor(&self, duty: &str, position: Position) -> Result<(), LogError>;
 
     /// 32 random bytes made once per store: the key of the sandboxes' tokens.

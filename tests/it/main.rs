@@ -1,6 +1,7 @@
 //! The one integration test binary: one to build, one to link.
 
 mod crash;
+mod moving;
 mod run;
 mod sandbox_process;
 mod store_conformance;

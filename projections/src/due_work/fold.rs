@@ -37,9 +37,10 @@ impl Model for Due {
 
     const TABLE: Table = Table {
         name: "due_work",
-        version: 2,
-        columns: &[Column::int("due"), Column::int("last_due")],
+        version: 3,
+        columns: &[Column::time("due"), Column::time("last_due")],
         indices: &[&["due", "key"]],
+        lists: &[],
     };
 
     fn keys(event: &Envelope) -> Vec<String> {

@@ -51,7 +51,7 @@ pub struct DueWork {
 impl ReadModels {
     /// What is due at `now`, the longest due first.
     pub async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<DueWork>, Error> {
-        let query = Query::of::<Due>().when("due <= $", Value::Int(now.micros()));
+        let query = Query::of::<Due>().when("due <= $", Value::time(now));
         let tail = format!("ORDER BY due, key LIMIT {limit}");
         let rows: Vec<Row> = query.fetch(self, &tail).await?;
         let mut work = entries(rows);
@@ -62,19 +62,19 @@ impl ReadModels {
 
     /// When something falls due next, after `after`.
     pub async fn next_due(&self, after: Timestamp) -> Result<Option<Timestamp>, Error> {
-        let after_value = || Value::Int(after.micros());
+        let after_value = || Value::time(after);
         let next = Query::of::<Due>().when("due > $", after_value()).least(self, "due").await?;
         // A spec whose first entry is due already may have another that is not.
         let mixed =
             Query::of::<Due>().when("due <= $", after_value()).when("last_due > $", after_value());
         let rows: Vec<Row> = mixed.fetch(self, "").await?;
         let others = entries(rows).into_iter().map(|entry| entry.due).filter(|due| *due > after);
-        Ok(others.chain(next.map(Timestamp::from_micros)).min())
+        Ok(others.chain(next).min())
     }
 
     /// Everything that waits, the longest due first.
     pub async fn all_due(&self) -> Result<Vec<DueWork>, Error> {
-        let query = Query::of::<Due>().when("due >= $", Value::Int(i64::MIN));
+        let query = Query::of::<Due>().filled("due");
         Ok(entries(query.fetch(self, "ORDER BY due, key").await?))
     }
 

@@ -8,14 +8,16 @@ use super::cursor::{self, Cursor, Failure, State};
 use super::database::Write;
 use super::error::{Error, FoldError};
 use super::fold::{Change, Folding};
-use super::read_models::{ReadModels, Registered};
-use super::sql::{CHUNKS, Slot, Statements};
+use super::read_models::{Cursors, ReadModels, Registered};
+use super::sql::{Sized, Slot, Statements};
 use super::value::{Kind, Value};
 use crate::Envelope;
 
 /// What came of a page.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Applied {
+    /// Another node was writing, and nothing was applied.
+    pub contended: bool,
     /// Where each read model stands now.
     pub positions: BTreeMap<&'static str, u64>,
     /// Those that stopped in this page.
@@ -50,27 +52,50 @@ impl ReadModels {
     /// fold an event stops just before it, alone.
     ///
     /// When this returns, rows and cursors survive the death of the process.
+    ///
+    /// In a shared database another node may be writing: then `contended` is said at once, and
+    /// nothing was applied. It may have applied this very page: look again when `moved` tells, or
+    /// after a tenth of a second, as a node that died tells nothing.
     pub async fn apply(&self, after: u64, page: &[Envelope]) -> Result<Applied, Error> {
         check_order(after, page)?;
-        let mut write = self.db.begin().await?;
-        let mut shares: Vec<Share<'_>> = Vec::new();
-        for model in &self.models {
-            let Some(cursor) = self.cursor(model, Slot::Live) else { continue };
+        let mut failures: BTreeMap<&'static str, Failure> = BTreeMap::new();
+        // Each turn either ends it or takes one event's failure into account.
+        loop {
+            let Some((mut write, cursors)) = self.try_begin().await? else {
+                return Ok(Applied { contended: true, ..self.applied(Vec::new()) });
+            };
+            let shares = self.shares((after, page), &cursors, &failures);
+            if shares.is_empty() {
+                return Ok(self.applied(shares));
+            }
+            if let Some((model, failure)) = self.write_shares(&mut write, &shares).await? {
+                failures.insert(model, failure);
+                continue;
+            }
+            write.commit().await?;
+            return Ok(self.applied(shares));
+        }
+    }
+
+    /// What of `page` each read model lacks.
+    fn shares<'a>(
+        &'a self,
+        (after, page): (u64, &'a [Envelope]),
+        cursors: &Cursors,
+        failures: &BTreeMap<&'static str, Failure>,
+    ) -> Vec<Share<'a>> {
+        let share = |model: &'a Registered| {
+            let cursor = cursors.get(&(model.table.name, Slot::Live))?.clone();
             let first = page.partition_point(|event| event.position <= cursor.position);
             let due = cursor.is_running() && cursor.position >= after && first < page.len();
-            if due {
-                let events = &page[first..];
-                shares.push(Share { model, slot: Slot::Live, cursor, events, failure: None });
+            let events = &page[first..];
+            let mut share = Share { model, slot: Slot::Live, cursor, events, failure: None };
+            if let Some(failure) = failures.get(model.table.name) {
+                share.stop_at(failure);
             }
-        }
-        // Each turn either ends it or takes one event's failure into account.
-        while let Some((index, failure)) = self.write_shares(&mut write, &shares).await? {
-            drop(write);
-            write = self.db.begin().await?;
-            shares[index].stop_at(failure);
-        }
-        write.commit().await?;
-        Ok(self.applied(shares))
+            due.then_some(share)
+        };
+        self.models.iter().filter_map(share).collect()
     }
 
     /// Writes the shares; the first that cannot be folded is named instead.
@@ -78,11 +103,11 @@ impl ReadModels {
         &self,
         write: &mut Write,
         shares: &[Share<'_>],
-    ) -> Result<Option<(usize, Failure)>, Error> {
-        for (index, share) in shares.iter().enumerate() {
+    ) -> Result<Option<(&'static str, Failure)>, Error> {
+        for share in shares {
             match write_share(write, share).await {
                 Ok(()) => {}
-                Err(Stopped::Fold(failure)) => return Ok(Some((index, failure))),
+                Err(Stopped::Fold(failure)) => return Ok(Some((share.model.table.name, failure))),
                 Err(Stopped::Write(error)) => return Err(error),
             }
         }
@@ -100,6 +125,7 @@ impl ReadModels {
         });
         let statuses = self.status();
         Applied {
+            contended: false,
             positions: statuses.iter().map(|status| (status.model, status.position)).collect(),
             failed: shares
                 .into_iter()
@@ -108,14 +134,13 @@ impl ReadModels {
         }
     }
 
-    /// Applies a page to the table in `slot` of one read model, in a transaction of its own.
+    /// Applies a page to the table in `slot` of one read model, in the transaction `write`.
     pub(crate) async fn apply_alone(
         &self,
-        (model, slot): (&Registered, Slot),
-        cursor: Cursor,
+        mut write: Write,
+        (model, slot, cursor): (&Registered, Slot, Cursor),
         events: &[Envelope],
     ) -> Result<Result<Cursor, Failure>, Error> {
-        let mut write = self.db.begin().await?;
         let share = Share { model, slot, cursor, events, failure: None };
         match write_share(&mut write, &share).await {
             Ok(()) => {}
@@ -135,10 +160,12 @@ impl ReadModels {
 
 impl Share<'_> {
     /// Leaves out the event that cannot be folded, and what follows it.
-    fn stop_at(&mut self, failure: Failure) {
+    fn stop_at(&mut self, failure: &Failure) {
         let end = self.events.partition_point(|event| event.position < failure.position);
-        self.events = &self.events[..end];
-        self.failure = Some(failure);
+        if end < self.events.len() {
+            self.events = &self.events[..end];
+            self.failure = Some(failure.clone());
+        }
     }
 
     /// The cursor after this share.
@@ -166,7 +193,7 @@ async fn write_share(write: &mut Write, share: &Share<'_>) -> Result<(), Stopped
     let Some(first) = share.events.first() else { return Ok(()) };
     let statements = share.model.statements(share.slot);
     let mut folding = share.model.projection.begin(share.events);
-    load(write, statements, folding.as_mut()).await?.map_err(|cause| {
+    load(write, &statements[0], folding.as_mut()).await?.map_err(|cause| {
         Stopped::Fold(Failure { position: first.position, cause: cause.to_string() })
     })?;
     folding.fold(share.events).map_err(Stopped::Fold)?;
@@ -185,10 +212,9 @@ async fn load(
             return Ok(Ok(()));
         }
         let mut rows = Vec::new();
-        for (size, keys) in chunks(&wanted) {
+        for (sized, keys) in chunks(&statements.select, &wanted) {
             let values = keys.iter().map(Value::text).collect();
-            let sql = &statements.select[size];
-            for row in write.fetch(sql, values, &[Kind::Text, Kind::Text]).await? {
+            for row in write.fetch(&sized.sql, values, &[Kind::Text, Kind::Text]).await? {
                 let mut texts = row.into_iter().filter_map(Value::into_text);
                 rows.extend(texts.next().zip(texts.next()));
             }
@@ -201,35 +227,37 @@ async fn load(
 
 async fn store(
     write: &mut Write,
-    statements: &Statements,
+    statements: &[Statements],
     changes: Vec<Change>,
 ) -> Result<(), Error> {
-    let mut written: Vec<Vec<Value>> = Vec::new();
+    let mut written: Vec<Vec<Vec<Value>>> = statements.iter().map(|_| Vec::new()).collect();
     for change in changes {
         match change {
-            Change::Write(values) => written.push(values),
-            Change::Delete(key) => {
-                write.execute(&statements.delete, vec![Value::Text(key)]).await?;
+            Change::Write(table, values) => written[table].push(values),
+            Change::Delete(table, key) => {
+                write.execute(&statements[table].delete, vec![Value::Text(key)]).await?;
             }
         }
     }
-    for (size, rows) in CHUNKS.into_iter().enumerate() {
-        while written.len() >= rows {
-            let values = written.drain(..rows).flatten().collect();
-            write.execute(&statements.upsert[size], values).await?;
+    for (statements, mut rows) in statements.iter().zip(written) {
+        for sized in &statements.upsert {
+            while rows.len() >= sized.rows {
+                let values = rows.drain(..sized.rows).flatten().collect();
+                write.execute(&sized.sql, values).await?;
+            }
         }
     }
     Ok(())
 }
 
 /// Splits `items` into the sizes that there are statements for.
-fn chunks<T>(items: &[T]) -> Vec<(usize, &[T])> {
+fn chunks<'a, T>(statements: &'a [Sized], items: &'a [T]) -> Vec<(&'a Sized, &'a [T])> {
     let mut rest = items;
     let mut chunks = Vec::new();
-    for (size, n) in CHUNKS.into_iter().enumerate() {
-        while rest.len() >= n {
-            let (chunk, after) = rest.split_at(n);
-            chunks.push((size, chunk));
+    for sized in statements {
+        while rest.len() >= sized.rows {
+            let (chunk, after) = rest.split_at(sized.rows);
+            chunks.push((sized, chunk));
             rest = after;
         }
     }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::database::Write;
+use super::database::{Database, Write};
 use super::error::Error;
 use super::sql::{self, Slot};
 use super::value::{Kind, Value};
@@ -83,6 +83,12 @@ const KINDS: [Kind; sql::CURSOR_WIDTH] = [
 
 pub(crate) async fn load(write: &mut Write) -> Result<Vec<Stored>, Error> {
     let rows = write.fetch(sql::SELECT_CURSORS, Vec::new(), &KINDS).await?;
+    Ok(rows.into_iter().filter_map(decode).collect())
+}
+
+/// The cursors as they are now, beside any write.
+pub(crate) async fn look(db: &Database) -> Result<Vec<Stored>, Error> {
+    let rows = db.fetch(sql::SELECT_CURSORS, Vec::new(), &KINDS).await?;
     Ok(rows.into_iter().filter_map(decode).collect())
 }
 

@@ -35,6 +35,16 @@ pub enum Error {
     Disorder { position: u64, after: u64 },
     #[error("no rebuild of {0} has begun")]
     NoRebuild(&'static str),
+    /// Another node has begun its own rebuild of the read model, which ended this one.
+    #[error("another node has taken over the rebuild of {0}")]
+    RebuildTaken(&'static str),
+    /// Another node, of a later release, writes the read model in a form that this one does not
+    /// know. It leaves the table alone.
+    #[error("the read model {model} is written in form {found}; this program knows form {known}")]
+    Newer { model: &'static str, found: i64, known: u32 },
+    /// The shared read models follow another log or incarnation by now.
+    #[error("the read model {0} follows another log than this node does")]
+    Elsewhere(&'static str),
     /// The table that is being rebuilt has not caught up with the live one.
     #[error("the rebuild of {model} stands at {rebuilt}, the live one at {live}")]
     Behind { model: &'static str, rebuilt: u64, live: u64 },

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use super::cursor::Failure;
 use super::error::FoldError;
-use super::model::{Model, Table};
+use super::model::{Entries, Model, Table};
 use super::value::Value;
 use crate::Envelope;
 
@@ -13,6 +13,14 @@ struct Slot<R> {
     row: Option<R>,
     /// Position of the last event of this page that changed it.
     changed: Option<u64>,
+    /// What its lists held before this page.
+    before: Entries,
+}
+
+impl<R> Slot<R> {
+    const fn of(row: Option<R>, before: Entries) -> Self {
+        Self { row, changed: None, before }
+    }
 }
 
 /// The rows of one page, by key.
@@ -35,7 +43,9 @@ impl<R> Rows<R> {
     }
 
     pub(crate) fn put(&mut self, key: String, row: R) {
-        self.slots.insert(key, Slot { row: Some(row), changed: Some(self.position) });
+        let slot = self.slots.entry(key).or_insert_with(|| Slot::of(None, Entries::default()));
+        slot.row = Some(row);
+        slot.changed = Some(self.position);
     }
 
     pub(crate) fn remove(&mut self, key: &str) {
@@ -46,11 +56,11 @@ impl<R> Rows<R> {
     }
 }
 
-/// What a page does to one row.
+/// What a page does to one row of one of the read model's tables, by its number.
 pub(crate) enum Change {
-    /// Key, body, position, and the columns.
-    Write(Vec<Value>),
-    Delete(String),
+    /// Every column, the key first.
+    Write(usize, Vec<Value>),
+    Delete(usize, String),
 }
 
 /// A page on its way through one read model: load what `wanted` names until it names nothing,
@@ -101,7 +111,7 @@ impl<M: Model> Folding for Page<M> {
     fn wanted(&mut self) -> Vec<String> {
         let wanted = std::mem::take(&mut self.wanted);
         for key in &wanted {
-            self.rows.slots.insert(key.clone(), Slot { row: None, changed: None });
+            self.rows.slots.insert(key.clone(), Slot::of(None, Entries::default()));
         }
         wanted
     }
@@ -112,7 +122,8 @@ impl<M: Model> Folding for Page<M> {
                 .map_err(|cause| FoldError::Row { key: key.clone(), cause: cause.to_string() })?;
             let link = M::link(&row).filter(|link| !self.rows.slots.contains_key(link));
             self.wanted.extend(link);
-            self.rows.slots.insert(key, Slot { row: Some(row), changed: None });
+            let before = M::entries(&row);
+            self.rows.slots.insert(key, Slot::of(Some(row), before));
         }
         self.wanted.sort_unstable();
         self.wanted.dedup();
@@ -129,15 +140,29 @@ impl<M: Model> Folding for Page<M> {
     }
 
     fn changes(self: Box<Self>) -> Vec<Change> {
-        let changed = self.rows.slots.into_iter().filter_map(|(key, slot)| {
-            let position = slot.changed?;
-            let Some(row) = slot.row else { return Some(Change::Delete(key)) };
+        let mut changes = Vec::new();
+        for (key, slot) in self.rows.slots {
+            let Some(position) = slot.changed else { continue };
+            let entries = slot.row.as_ref().map(M::entries).unwrap_or_default();
+            for (list, key, columns) in entries.since(&slot.before) {
+                changes.push(match columns {
+                    Some(columns) => {
+                        let key = std::iter::once(Value::Text(key));
+                        Change::Write(list + 1, key.chain(columns).collect())
+                    }
+                    None => Change::Delete(list + 1, key),
+                });
+            }
+            let Some(row) = slot.row else {
+                changes.push(Change::Delete(0, key));
+                continue;
+            };
             let body = serde_json::to_string(&row)
                 .expect("rows are structs of strings, numbers and lists: always valid JSON");
             let mut values = vec![Value::Text(key), Value::Text(body), Value::position(position)];
             values.extend(M::columns(&row));
-            Some(Change::Write(values))
-        });
-        changed.collect()
+            changes.push(Change::Write(0, values));
+        }
+        changes
     }
 }

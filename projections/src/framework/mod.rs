@@ -10,18 +10,19 @@ mod model;
 mod query;
 mod read_models;
 mod rebuild;
+mod shared;
 mod sql;
 mod value;
 
 pub use apply::Applied;
 pub use cursor::{Failure, LogId, State, Status};
-pub use database::StatementHook;
+pub use database::{Moved, Place, StatementHook};
 pub use error::{Error, FoldError};
 pub use query::Listing;
 pub use read_models::ReadModels;
 pub use rebuild::Rebuilt;
 
 pub(crate) use fold::{Of, Projection, Rows};
-pub(crate) use model::{Column, Model, Table};
+pub(crate) use model::{Column, Entries, List, Model, Table};
 pub(crate) use query::{Order, Query, like};
 pub(crate) use value::Value;

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use specline_aggregates::Timestamp;
+
 use super::error::Error;
 use super::model::{Model, Table};
 use super::read_models::ReadModels;
@@ -51,6 +53,12 @@ impl Query {
         self
     }
 
+    /// Rows that have a value in `column`.
+    pub(crate) fn filled(mut self, column: &str) -> Self {
+        self.conditions.push(format!("{column} IS NOT NULL"));
+        self
+    }
+
     pub(crate) fn equal(self, column: &str, value: Option<impl ToString>) -> Self {
         match value {
             Some(value) => self.when(&format!("{column} = $"), Value::text(value)),
@@ -77,15 +85,15 @@ impl Query {
         rows.into_iter().map(decode).collect()
     }
 
-    /// The smallest value of `column` under the conditions.
+    /// The earliest moment in `column` under the conditions.
     pub(crate) async fn least(
         self,
         models: &ReadModels,
         column: &str,
-    ) -> Result<Option<i64>, Error> {
+    ) -> Result<Option<Timestamp>, Error> {
         let sql = self.sql(&format!("MIN({column})"), "");
-        let rows = models.db.fetch(&sql, self.values, &[Kind::Int]).await?;
-        Ok(rows.first().and_then(|row| row.first()).and_then(Value::as_int))
+        let rows = models.db.fetch(&sql, self.values, &[Kind::Time]).await?;
+        Ok(rows.first().and_then(|row| row.first()).and_then(Value::as_time))
     }
 
     /// A page of the rows after `after`. The table must have a column `ordinal`, the position of a

@@ -1,14 +1,14 @@
-//! All read models in one database file.
+//! All read models in one database.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use super::cursor::{self, Cursor, LogId, Owner, Status, Stored};
-use super::database::{Database, StatementHook, Write};
+use super::database::{Database, Dialect, Place, StatementHook, Write};
 use super::error::Error;
 use super::fold::Projection;
 use super::model::Table;
+use super::shared::refuse_newer;
 use super::sql::{self, Slot, Statements};
 use super::value::Value;
 
@@ -16,18 +16,19 @@ use super::value::Value;
 pub(crate) struct Registered {
     pub projection: Box<dyn Projection>,
     pub table: Table,
-    pub live: Statements,
-    pub new: Statements,
+    /// Of each of its tables, its own first.
+    pub live: Vec<Statements>,
+    pub new: Vec<Statements>,
 }
 
 impl Registered {
-    fn new(projection: Box<dyn Projection>) -> Self {
+    fn new(projection: Box<dyn Projection>, dialect: Dialect) -> Self {
         let table = projection.table();
-        let (live, new) = (Statements::of(&table, Slot::Live), Statements::of(&table, Slot::New));
+        let [live, new] = [Slot::Live, Slot::New].map(|s| Statements::all(&table, (s, dialect)));
         Self { projection, table, live, new }
     }
 
-    pub(crate) const fn statements(&self, slot: Slot) -> &Statements {
+    pub(crate) fn statements(&self, slot: Slot) -> &[Statements] {
         match slot {
             Slot::Live => &self.live,
             Slot::New => &self.new,
@@ -42,31 +43,49 @@ impl Registered {
 /// Cursors in memory, as the database has them.
 pub(crate) type Cursors = BTreeMap<(&'static str, Slot), Cursor>;
 
+/// What this node has seen of the cursors.
+#[derive(Default)]
+struct Known {
+    cursors: Cursors,
+    /// How often they were set.
+    changes: u64,
+    /// Generations of the rebuilds that this node has begun.
+    rebuilds: BTreeMap<&'static str, i64>,
+}
+
 /// The read models. Writes are serialised; reads go on beside them.
 pub struct ReadModels {
     pub(crate) db: Database,
     pub(crate) log: LogId,
     pub(crate) models: Vec<Registered>,
-    cursors: RwLock<Cursors>,
+    known: RwLock<Known>,
 }
 
 impl ReadModels {
-    /// Opens the read models in the file at `path`, making it where it is missing. A read model
-    /// whose cursor is of another log or incarnation, stands above `head`, or was written in
-    /// another form is emptied and begins at 0. An unfinished rebuild is dropped.
-    pub async fn open(path: &Path, log: LogId, head: u64) -> Result<Self, Error> {
-        Self::open_with(path, log, head, None).await
+    /// Opens the read models at `place`, making them where they are missing. A read model whose
+    /// cursor is of another log or incarnation, stands above `head`, or was written in another form
+    /// is emptied and begins at 0. An unfinished rebuild is dropped.
+    ///
+    /// In a shared database one that stands above `head` is right: another node has gone on since
+    /// `head` was read. It can be nothing else, as log and rows are in one database there: they
+    /// are restored together, and after a crash of the server neither has what the other lacks in
+    /// that direction. A rebuild there may be another node's, and stays until the next begins. One
+    /// that a later release writes is refused (`Error::Newer`).
+    pub async fn open(place: &Place, log: LogId, head: u64) -> Result<Self, Error> {
+        Self::open_with(place, log, head, None).await
     }
 
     /// As `open`, with a hook that hears of each statement of a write before it runs.
     pub async fn open_with(
-        path: &Path,
+        place: &Place,
         log: LogId,
         head: u64,
         hook: Option<StatementHook>,
     ) -> Result<Self, Error> {
-        let db = Database::open(path, hook).await?;
-        let models: Vec<_> = crate::models().into_iter().map(Registered::new).collect();
+        let db = Database::open(place, hook).await?;
+        let dialect = db.dialect();
+        let models = crate::models().into_iter().map(|model| Registered::new(model, dialect));
+        let models: Vec<_> = models.collect();
         let mut write = db.begin().await?;
         write.execute(sql::CURSORS, Vec::new()).await?;
         let mut stored = cursor::load(&mut write).await?;
@@ -74,11 +93,14 @@ impl ReadModels {
         for model in &models {
             let of_model: Vec<Stored>;
             (of_model, stored) = stored.into_iter().partition(|row| row.model == model.table.name);
-            let cursor = open_model(&mut write, model, of_model, (log, head)).await?;
+            let limit = if db.is_shared() { u64::MAX } else { head };
+            let at = Opening { dialect, log, limit };
+            let cursor = at.model(&mut write, model, of_model).await?;
             cursors.insert((model.table.name, Slot::Live), cursor);
         }
         write.commit().await?;
-        Ok(Self { db, log, models, cursors: RwLock::new(cursors) })
+        let known = Known { cursors, ..Known::default() };
+        Ok(Self { db, log, models, known: RwLock::new(known) })
     }
 
     /// Closes the database; the next open finds everything that was applied.
@@ -94,7 +116,7 @@ impl ReadModels {
     /// Where each read model stands.
     #[must_use]
     pub fn status(&self) -> Vec<Status> {
-        let cursors = self.cursors.read().unwrap_or_else(PoisonError::into_inner);
+        let cursors = &self.read().cursors;
         let of = |model: &Registered| {
             let live = cursors.get(&(model.table.name, Slot::Live))?;
             Some(Status {
@@ -124,7 +146,7 @@ impl ReadModels {
     /// all have failed.
     #[must_use]
     pub fn resume_position(&self) -> Option<u64> {
-        let cursors = self.cursors.read().unwrap_or_else(PoisonError::into_inner);
+        let cursors = &self.read().cursors;
         let live = cursors.iter().filter(|((_, slot), _)| *slot == Slot::Live);
         live.filter(|(_, cursor)| cursor.is_running()).map(|(_, cursor)| cursor.position).min()
     }
@@ -137,66 +159,128 @@ impl ReadModels {
     }
 
     pub(crate) fn cursor(&self, model: &Registered, slot: Slot) -> Option<Cursor> {
-        let cursors = self.cursors.read().unwrap_or_else(PoisonError::into_inner);
-        cursors.get(&(model.table.name, slot)).cloned()
+        self.read().cursors.get(&(model.table.name, slot)).cloned()
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Known> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes what is known.
+    fn know<T>(&self, change: impl FnOnce(&mut Known) -> T) -> T {
+        change(&mut self.known.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn known(&self) -> Cursors {
+        self.read().cursors.clone()
+    }
+
+    pub(crate) fn changes(&self) -> u64 {
+        self.read().changes
+    }
+
+    /// False: they were set since there were `changes`, and stay.
+    pub(crate) fn set_cursors_unless_changed(&self, changes: u64, cursors: Cursors) -> bool {
+        self.know(|known| {
+            let same = known.changes == changes;
+            if same {
+                known.cursors = cursors;
+                known.changes += 1;
+            }
+            same
+        })
+    }
+
+    /// Generation of the rebuild of `name` that this node has begun.
+    pub(crate) fn own_rebuild(&self, name: &str) -> Option<i64> {
+        self.read().rebuilds.get(name).copied()
+    }
+
+    pub(crate) fn set_own_rebuild(&self, name: &'static str, generation: Option<i64>) {
+        self.know(|known| match generation {
+            Some(generation) => known.rebuilds.insert(name, generation),
+            None => known.rebuilds.remove(name),
+        });
     }
 
     /// Changes the cursors in memory, after the database has them.
     pub(crate) fn set_cursors(&self, change: impl FnOnce(&mut Cursors)) {
-        change(&mut self.cursors.write().unwrap_or_else(PoisonError::into_inner));
+        self.know(|known| {
+            change(&mut known.cursors);
+            known.changes += 1;
+        });
     }
 
-    /// Every byte of a read model's live rows, in the order of their keys.
+    /// Every byte of a read model's live rows, table by table, in the order of their keys.
     pub async fn dump(&self, name: &str) -> Result<Vec<u8>, Error> {
-        let model = self.model(name)?;
-        let mut kinds =
-            vec![super::value::Kind::Text, super::value::Kind::Text, super::value::Kind::Int];
-        kinds.extend(model.table.columns.iter().map(|column| column.kind));
-        let rows = self.db.fetch(&sql::dump(&model.table, Slot::Live), Vec::new(), &kinds).await?;
         let mut bytes = Vec::new();
-        for row in rows {
-            for value in row {
-                let text = match value {
-                    Value::Text(text) => text,
-                    Value::Int(number) => number.to_string(),
-                    Value::Null(_) => "null".to_owned(),
-                };
-                bytes.extend_from_slice(text.as_bytes());
-                bytes.push(b'\t');
+        for table in sql::physical(&self.model(name)?.table) {
+            let kinds: Vec<_> = table.columns().map(|column| column.kind).collect();
+            for row in self.db.fetch(&table.dump(), Vec::new(), &kinds).await? {
+                for value in row {
+                    let text = match value {
+                        Value::Text(text) => text,
+                        Value::Int(number) | Value::Time(number) => number.to_string(),
+                        Value::Null(_) => "null".to_owned(),
+                    };
+                    bytes.extend_from_slice(text.as_bytes());
+                    bytes.push(b'\t');
+                }
+                bytes.push(b'\n');
             }
-            bytes.push(b'\n');
         }
         Ok(bytes)
     }
 }
 
-async fn open_model(
-    write: &mut Write,
-    model: &Registered,
-    stored: Vec<Stored>,
-    (log, head): (LogId, u64),
-) -> Result<Cursor, Error> {
-    let table = &model.table;
-    let generation = stored.iter().map(|row| row.cursor.generation).max().unwrap_or(0);
-    let (live, new): (Vec<_>, Vec<_>) =
-        stored.into_iter().partition(|row| row.slot == Slot::Live.as_str());
-    if !new.is_empty() {
-        write.execute(&sql::drop_table(table, Slot::New), Vec::new()).await?;
-        cursor::delete(write, table.name, Slot::New).await?;
+/// What a stored cursor must fit.
+struct Opening {
+    dialect: Dialect,
+    log: LogId,
+    /// No cursor stands above it.
+    limit: u64,
+}
+
+impl Opening {
+    async fn model(
+        &self,
+        write: &mut Write,
+        model: &Registered,
+        stored: Vec<Stored>,
+    ) -> Result<Cursor, Error> {
+        let table = &model.table;
+        let shared = self.dialect == Dialect::Postgres;
+        if shared {
+            stored.iter().try_for_each(|row| refuse_newer(model, row))?;
+        }
+        let generation = stored.iter().map(|row| row.cursor.generation).max().unwrap_or(0);
+        let (live, new): (Vec<_>, Vec<_>) =
+            stored.into_iter().partition(|row| row.slot == Slot::Live.as_str());
+        let valid = live.into_iter().find(|row| {
+            row.log == Some(self.log)
+                && row.version == i64::from(table.version)
+                && row.cursor.position <= self.limit
+        });
+        let leave_rebuild = shared && valid.is_some();
+        if !new.is_empty() && !leave_rebuild {
+            execute(write, sql::drop_tables(table, (Slot::New, self.dialect))).await?;
+            cursor::delete(write, table.name, Slot::New).await?;
+        }
+        if let Some(row) = valid {
+            return Ok(row.cursor);
+        }
+        let fresh = Cursor::start(generation + 1);
+        execute(write, sql::drop_tables(table, (Slot::Live, self.dialect))).await?;
+        execute(write, sql::create(table, (Slot::Live, self.dialect), fresh.generation)).await?;
+        cursor::save(write, &[(model.owner(Slot::Live, self.log), fresh.clone())]).await?;
+        Ok(fresh)
     }
-    let valid = live.into_iter().find(|row| {
-        row.log == Some(log)
-            && row.version == i64::from(table.version)
-            && row.cursor.position <= head
-    });
-    if let Some(row) = valid {
-        return Ok(row.cursor);
-    }
-    let fresh = Cursor::start(generation + 1);
-    write.execute(&sql::drop_table(table, Slot::Live), Vec::new()).await?;
-    for statement in sql::create(table, Slot::Live, fresh.generation) {
+}
+
+/// Executes statements without values.
+pub(crate) async fn execute(write: &mut Write, statements: Vec<String>) -> Result<(), Error> {
+    for statement in statements {
         write.execute(&statement, Vec::new()).await?;
     }
-    cursor::save(write, &[(model.owner(Slot::Live, log), fresh.clone())]).await?;
-    Ok(fresh)
+    Ok(())
 }

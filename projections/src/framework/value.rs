@@ -1,19 +1,27 @@
-//! The two kinds of column that SQLite and PostgreSQL share without a difference.
+//! The kinds of column, as SQLite and PostgreSQL keep them.
 
-use specline_aggregates::Timestamp;
+use serde::Serialize;
+use specline_aggregates::{Timestamp, Usage};
+
+use super::database::Dialect;
 
 /// Kind of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Text,
     Int,
+    /// A moment: `timestamptz`, or microseconds since 1970 on SQLite.
+    Time,
 }
 
 impl Kind {
-    pub(crate) const fn sql(self) -> &'static str {
-        match self {
-            Self::Text => "TEXT",
-            Self::Int => "BIGINT",
+    /// Texts are ordered by their bytes on both.
+    pub(crate) const fn sql(self, dialect: Dialect) -> &'static str {
+        match (self, dialect) {
+            (Self::Text, Dialect::Sqlite) => "TEXT",
+            (Self::Text, Dialect::Postgres) => "TEXT COLLATE \"C\"",
+            (Self::Int, _) | (Self::Time, Dialect::Sqlite) => "BIGINT",
+            (Self::Time, Dialect::Postgres) => "TIMESTAMPTZ",
         }
     }
 }
@@ -23,6 +31,8 @@ impl Kind {
 pub(crate) enum Value {
     Text(String),
     Int(i64),
+    /// Microseconds since 1970.
+    Time(i64),
     Null(Kind),
 }
 
@@ -39,8 +49,45 @@ impl Value {
         value.map_or(Self::Null(Kind::Text), |value| Self::Text(value.to_string()))
     }
 
+    pub(crate) const fn time(value: Timestamp) -> Self {
+        Self::Time(value.micros())
+    }
+
     pub(crate) fn time_or_null(value: Option<Timestamp>) -> Self {
-        value.map_or(Self::Null(Kind::Int), |value| Self::Int(value.micros()))
+        value.map_or(Self::Null(Kind::Time), Self::time)
+    }
+
+    /// A number; one that does not fit is the largest.
+    pub(crate) fn int(value: impl TryInto<i64>) -> Self {
+        Self::Int(value.try_into().unwrap_or(i64::MAX))
+    }
+
+    pub(crate) fn int_or_null(value: Option<impl TryInto<i64>>) -> Self {
+        value.map_or(Self::Null(Kind::Int), Self::int)
+    }
+
+    /// The name of an enum's variant, as its JSON has it; one that carries something is JSON.
+    pub(crate) fn word(value: impl Serialize) -> Self {
+        let json = serde_json::to_value(value);
+        match json.expect("enums of names, numbers and texts are always valid JSON") {
+            serde_json::Value::String(name) => Self::Text(name),
+            serde_json::Value::Null => Self::Null(Kind::Text),
+            other => Self::Text(other.to_string()),
+        }
+    }
+
+    /// The four columns of a usage.
+    pub(crate) fn usage(usage: Usage) -> [Self; 4] {
+        let (tokens, cost) = ((usage.input_tokens, usage.output_tokens), usage.cost_micro_usd);
+        [tokens.0, tokens.1, cost, usage.duration_ms].map(Self::int)
+    }
+
+    /// As it is stored: without the character NUL, which PostgreSQL does not take in a text.
+    pub(crate) fn stored(self) -> Self {
+        match self {
+            Self::Text(text) if text.contains('\0') => Self::Text(text.replace('\0', "")),
+            other => other,
+        }
     }
 
     /// A position, as both databases keep it.
@@ -51,14 +98,21 @@ impl Value {
     pub(crate) fn into_text(self) -> Option<String> {
         match self {
             Self::Text(text) => Some(text),
-            Self::Int(_) | Self::Null(_) => None,
+            Self::Int(_) | Self::Time(_) | Self::Null(_) => None,
         }
     }
 
     pub(crate) const fn as_int(&self) -> Option<i64> {
         match self {
             Self::Int(number) => Some(*number),
-            Self::Text(_) | Self::Null(_) => None,
+            Self::Text(_) | Self::Time(_) | Self::Null(_) => None,
+        }
+    }
+
+    pub(crate) const fn as_time(&self) -> Option<Timestamp> {
+        match self {
+            Self::Time(micros) => Some(Timestamp::from_micros(*micros)),
+            Self::Text(_) | Self::Int(_) | Self::Null(_) => None,
         }
     }
 

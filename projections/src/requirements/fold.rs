@@ -6,9 +6,9 @@ use specline_aggregates::output::{self, IdMap, Requirement, Requirements};
 use specline_aggregates::spec::{Event, Payload};
 use specline_aggregates::{Digest, Phase, SpecId};
 
-use super::{Coverage, RequirementLine, TaskRef};
+use super::{Coverage, RequirementLine, TaskRef, tables};
 use crate::Envelope;
-use crate::framework::{FoldError, Model, Rows, Table, Value};
+use crate::framework::{Entries, FoldError, Model, Rows, Table, Value};
 
 pub(crate) struct Catalogue;
 
@@ -37,7 +37,13 @@ impl Row {
 impl Model for Catalogue {
     type Row = Row;
 
-    const TABLE: Table = Table { name: "requirements", version: 1, columns: &[], indices: &[] };
+    const TABLE: Table = Table {
+        name: "requirements",
+        version: 2,
+        columns: &[],
+        indices: &[],
+        lists: tables::LISTS,
+    };
 
     fn keys(event: &Envelope) -> Vec<String> {
         let spec = event.spec().filter(|(_, event)| matters(event));
@@ -62,6 +68,10 @@ impl Model for Catalogue {
 
     fn columns(_: &Row) -> Vec<Value> {
         Vec::new()
+    }
+
+    fn entries(row: &Row) -> Entries {
+        tables::entries(&row.lines)
     }
 }
 

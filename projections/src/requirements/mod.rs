@@ -1,6 +1,7 @@
 //! Requirements and traceability: what a spec asks for, and what meets it. One row a spec.
 
 mod fold;
+mod tables;
 
 use serde::{Deserialize, Serialize};
 use specline_aggregates::output::{Category, Criterion, Pattern, Priority};

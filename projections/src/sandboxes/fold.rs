@@ -35,9 +35,27 @@ impl Model for Sandboxes {
 
     const TABLE: Table = Table {
         name: "sandboxes",
-        version: 1,
-        columns: &[Column::text("owner"), Column::text("state"), Column::int("ordinal")],
+        version: 2,
+        columns: &[
+            Column::text("owner"),
+            Column::text("state"),
+            Column::int("ordinal"),
+            Column::text("id"),
+            Column::text("owner_kind"),
+            Column::int("epoch"),
+            Column::text("phase"),
+            Column::text("reason"),
+            Column::text("provider"),
+            Column::text("worker_version"),
+            Column::text("instance"),
+            Column::text("released"),
+            Column::text("cause"),
+            Column::time("requested_at"),
+            Column::time("attached_at"),
+            Column::time("ended_at"),
+        ],
         indices: &[&["ordinal"], &["owner", "ordinal"], &["state", "ordinal"]],
+        lists: &[],
     };
 
     fn keys(event: &Envelope) -> Vec<String> {
@@ -73,18 +91,29 @@ impl Model for Sandboxes {
     }
 
     fn columns(row: &Row) -> Vec<Value> {
-        match row {
-            Row::Sandbox { line, ordinal } => vec![
-                Value::text(line.owner.id()),
-                Value::text(line.state.as_str()),
-                Value::position(*ordinal),
-            ],
-            Row::Task { .. } => vec![
-                Value::text_or_null(None::<String>),
-                Value::text_or_null(None::<String>),
-                Value::time_or_null(None),
-            ],
-        }
+        let Row::Sandbox { line, ordinal } = row else { return Self::TABLE.blank() };
+        let owner_kind = match line.owner {
+            Owner::Spec(_) => "spec",
+            Owner::Task(_) => "task",
+        };
+        vec![
+            Value::text(line.owner.id()),
+            Value::text(line.state.as_str()),
+            Value::position(*ordinal),
+            Value::text(line.id),
+            Value::text(owner_kind),
+            Value::int(line.epoch.0),
+            Value::text_or_null(line.phase),
+            Value::word(line.reason),
+            Value::text_or_null(line.provider.as_ref()),
+            Value::text_or_null(line.worker_version.as_ref()),
+            Value::text_or_null(line.instance),
+            Value::word(line.released),
+            Value::word(&line.cause),
+            Value::time(line.requested_at),
+            Value::time_or_null(line.attached_at),
+            Value::time_or_null(line.ended_at),
+        ]
     }
 }
 

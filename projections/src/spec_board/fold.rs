@@ -50,15 +50,35 @@ impl Model for Board {
 
     const TABLE: Table = Table {
         name: "spec_board",
-        version: 1,
+        version: 2,
         columns: &[
             Column::text("project"),
             Column::text("status"),
             Column::text("phase"),
             Column::text("search"),
             Column::int("ordinal"),
+            Column::text("id"),
+            Column::text("title"),
+            Column::text("slug"),
+            Column::int("run"),
+            Column::int("epoch"),
+            Column::int("attempt"),
+            Column::int("progress"),
+            Column::int("score"),
+            Column::text("work"),
+            Column::int("n_tasks"),
+            Column::int("n_tasks_done"),
+            Column::int("input_tokens"),
+            Column::int("output_tokens"),
+            Column::int("cost_micro_usd"),
+            Column::int("duration_ms"),
+            Column::text("error"),
+            Column::time("created_at"),
+            Column::time("updated_at"),
+            Column::int("version"),
         ],
         indices: &[&["ordinal"], &["status", "ordinal"], &["project", "ordinal"]],
+        lists: &[],
     };
 
     fn keys(event: &Envelope) -> Vec<String> {
@@ -92,22 +112,34 @@ impl Model for Board {
     }
 
     fn columns(row: &Row) -> Vec<Value> {
-        match row {
-            Row::Spec(row) => vec![
-                Value::text(row.line.project),
-                Value::text(row.line.status),
-                Value::text_or_null(row.line.phase),
-                Value::text(format!("{} {}", row.line.title.to_lowercase(), row.line.slug)),
-                Value::position(row.ordinal),
-            ],
-            Row::Task { .. } => vec![
-                Value::text_or_null(None::<String>),
-                Value::text_or_null(None::<String>),
-                Value::text_or_null(None::<String>),
-                Value::text_or_null(None::<String>),
-                Value::time_or_null(None),
-            ],
-        }
+        let Row::Spec(row) = row else { return Self::TABLE.blank() };
+        let line = &row.line;
+        let mut values = vec![
+            Value::text(line.project),
+            Value::text(line.status),
+            Value::text_or_null(line.phase),
+            Value::text(format!("{} {}", line.title.to_lowercase(), line.slug)),
+            Value::position(row.ordinal),
+            Value::text(line.id),
+            Value::text(&line.title),
+            Value::text(&line.slug),
+            Value::int(line.run),
+            Value::int(line.epoch.0),
+            Value::int(line.attempt),
+            Value::int(line.progress),
+            Value::int_or_null(line.score),
+            Value::word(line.work),
+            Value::int(line.tasks.values().sum::<u32>()),
+            Value::int(line.tasks.get("completed").copied().unwrap_or(0)),
+        ];
+        values.extend(Value::usage(line.usage));
+        values.extend([
+            Value::text_or_null(line.error.as_ref()),
+            Value::time(line.created_at),
+            Value::time(line.updated_at),
+            Value::position(line.version),
+        ]);
+        values
     }
 }
 

@@ -4,8 +4,9 @@ use specline_aggregates::spec::{self, Event, Failure, Status, slug};
 use specline_aggregates::{Digest, Epoch, Phase, Policy, SpecId, Usage};
 
 use super::document::{Checkpoint, LostSandbox, PhaseDetail, PhaseStatus, SpecDetail, Totals};
+use super::tables;
 use crate::Envelope;
-use crate::framework::{FoldError, Model, Rows, Table, Value};
+use crate::framework::{Entries, FoldError, Model, Rows, Table, Value};
 use crate::lifecycle::{joins_the_gate, phase_after, spec_usage, status_after};
 
 pub(crate) struct Details;
@@ -13,7 +14,13 @@ pub(crate) struct Details;
 impl Model for Details {
     type Row = SpecDetail;
 
-    const TABLE: Table = Table { name: "spec_detail", version: 1, columns: &[], indices: &[] };
+    const TABLE: Table = Table {
+        name: "spec_detail",
+        version: 2,
+        columns: tables::COLUMNS,
+        indices: &[],
+        lists: tables::LISTS,
+    };
 
     fn keys(event: &Envelope) -> Vec<String> {
         event.spec().map(|(id, _)| id.to_string()).into_iter().collect()
@@ -38,8 +45,12 @@ impl Model for Details {
         Ok(())
     }
 
-    fn columns(_: &SpecDetail) -> Vec<Value> {
-        Vec::new()
+    fn columns(row: &SpecDetail) -> Vec<Value> {
+        tables::columns(row)
+    }
+
+    fn entries(row: &SpecDetail) -> Entries {
+        tables::entries(row)
     }
 }
 

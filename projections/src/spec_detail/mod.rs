@@ -4,6 +4,7 @@
 mod document;
 mod fold;
 mod history;
+mod tables;
 
 use specline_aggregates::SpecId;
 

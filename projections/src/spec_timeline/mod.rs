@@ -8,7 +8,7 @@ use specline_aggregates::{Phase, SpecId, Timestamp};
 
 use crate::Envelope;
 use crate::framework::{
-    Error, FoldError, Listing, Model, Of, Projection, Query, ReadModels, Rows, Table, Value,
+    Column, Error, FoldError, Listing, Model, Of, Projection, Query, ReadModels, Rows, Table, Value,
 };
 
 /// Most entries that one call gives.
@@ -63,7 +63,22 @@ pub(crate) struct Timeline;
 impl Model for Timeline {
     type Row = Entry;
 
-    const TABLE: Table = Table { name: "spec_timeline", version: 1, columns: &[], indices: &[] };
+    const TABLE: Table = Table {
+        name: "spec_timeline",
+        version: 2,
+        columns: &[
+            Column::text("spec"),
+            Column::int("sequence"),
+            Column::time("at"),
+            Column::text("type"),
+            Column::text("phase"),
+            Column::int("attempt"),
+            Column::text("actor"),
+            Column::text("summary"),
+        ],
+        indices: &[],
+        lists: &[],
+    };
 
     const APPEND_ONLY: bool = true;
 
@@ -89,8 +104,17 @@ impl Model for Timeline {
         Ok(())
     }
 
-    fn columns(_: &Entry) -> Vec<Value> {
-        Vec::new()
+    fn columns(entry: &Entry) -> Vec<Value> {
+        vec![
+            Value::text(entry.spec),
+            Value::position(entry.sequence),
+            Value::time(entry.at),
+            Value::text(&entry.event_type),
+            Value::text_or_null(entry.phase),
+            Value::int_or_null(entry.attempt),
+            Value::text(&entry.actor),
+            Value::text(&entry.summary),
+        ]
     }
 }
 

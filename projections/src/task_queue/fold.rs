@@ -28,15 +28,34 @@ impl Model for Queue {
 
     const TABLE: Table = Table {
         name: "task_queue",
-        version: 1,
+        version: 2,
         columns: &[
             Column::text("status"),
             Column::text("project"),
             Column::text("spec"),
             Column::text("ticket"),
             Column::int("ordinal"),
+            Column::text("id"),
+            Column::text("local_id"),
+            Column::text("kind"),
+            Column::text("title"),
+            Column::text("priority"),
+            Column::text("reason"),
+            Column::int("attempts"),
+            Column::int("epoch"),
+            Column::int("estimated_minutes"),
+            Column::int("input_tokens"),
+            Column::int("output_tokens"),
+            Column::int("cost_micro_usd"),
+            Column::int("duration_ms"),
+            Column::text("error"),
+            Column::time("claimed_at"),
+            Column::time("created_at"),
+            Column::time("updated_at"),
+            Column::int("version"),
         ],
         indices: &[&["ordinal"], &["status", "ordinal"], &["spec", "ordinal"], &["ticket"]],
+        lists: &[],
     };
 
     fn keys(event: &Envelope) -> Vec<String> {
@@ -60,14 +79,32 @@ impl Model for Queue {
     }
 
     fn columns(row: &Row) -> Vec<Value> {
-        let work = row.task.work();
-        vec![
-            Value::text(row.task.status().as_str()),
-            Value::text_or_null(work.map(|work| work.project)),
-            Value::text_or_null(work.and_then(|work| work.spec)),
-            Value::text_or_null(work.and_then(|work| work.ticket)),
+        let Some(line) = row.line() else { return Self::TABLE.blank() };
+        let mut values = vec![
+            Value::text(line.status),
+            Value::text(line.project),
+            Value::text_or_null(line.spec),
+            Value::text_or_null(line.ticket),
             Value::position(row.ordinal),
-        ]
+            Value::text(line.id),
+            Value::text_or_null(line.local_id),
+            Value::word(line.kind),
+            Value::text(line.title),
+            Value::word(line.priority),
+            Value::text(line.reason),
+            Value::int(line.attempts),
+            Value::int(line.epoch.0),
+            Value::int(line.estimated_minutes),
+        ];
+        values.extend(Value::usage(line.usage));
+        values.extend([
+            Value::text_or_null(line.error),
+            Value::time_or_null(line.claimed_at),
+            Value::time(line.created_at),
+            Value::time(line.updated_at),
+            Value::position(line.version),
+        ]);
+        values
     }
 }
 

@@ -86,14 +86,26 @@ impl Model for Tickets {
 
     const TABLE: Table = Table {
         name: "tickets",
-        version: 1,
+        version: 2,
         columns: &[
             Column::text("project"),
             Column::text("spec"),
             Column::text("status"),
             Column::int("ordinal"),
+            Column::text("id"),
+            Column::text("local_id"),
+            Column::text("title"),
+            Column::text("blocked"),
+            Column::text("priority"),
+            Column::text("workflow_mode"),
+            Column::int("n_tasks"),
+            Column::int("n_done"),
+            Column::time("created_at"),
+            Column::time("updated_at"),
+            Column::int("version"),
         ],
         indices: &[&["ordinal"], &["spec", "ordinal"], &["status", "ordinal"]],
+        lists: &[],
     };
 
     fn keys(event: &Envelope) -> Vec<String> {
@@ -118,12 +130,23 @@ impl Model for Tickets {
     }
 
     fn columns(row: &Row) -> Vec<Value> {
-        let request = row.ticket.request();
+        let Some(line) = row.line() else { return Self::TABLE.blank() };
         vec![
-            Value::text_or_null(request.map(|request| request.project)),
+            Value::text(line.project),
             Value::text_or_null(row.ticket.spec()),
-            Value::text(row.ticket.status().as_str()),
+            Value::text(line.status.as_str()),
             Value::position(row.ordinal),
+            Value::text(line.id),
+            Value::text_or_null(line.local_id),
+            Value::text(line.title),
+            Value::text_or_null(line.blocked),
+            Value::word(line.priority),
+            Value::word(line.workflow_mode),
+            Value::int(line.n_tasks),
+            Value::int(line.n_done),
+            Value::time(line.created_at),
+            Value::time(line.updated_at),
+            Value::position(line.version),
         ]
     }
 }

@@ -7,9 +7,11 @@ use specline_projections::ReadModels;
 use specline_projections::due_work::Kind;
 use specline_projections::sandboxes::{self, State};
 
-use crate::files::Files;
+use crate::files::{Files, On, on_both};
 use crate::walk::{Draw, policy, step};
 use crate::world::World;
+
+on_both!(read_models_say_what_the_aggregate_says);
 
 /// What must be due for a spec in this state.
 fn expected(spec: &Spec) -> Vec<Kind> {
@@ -93,11 +95,10 @@ async fn check_pages(models: &ReadModels, id: SpecId, spec: &Spec) {
     }
 }
 
-#[tokio::test]
-async fn read_models_say_what_the_aggregate_says() {
+async fn read_models_say_what_the_aggregate_says(on: On) {
     let seed = std::env::var("SPECLINE_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(11);
     println!("SPECLINE_SEED={seed}");
-    let (files, mut world, mut draw) = (Files::new(), World::new(), Draw::new(seed));
+    let (files, mut world, mut draw) = (Files::new(on), World::new(), Draw::new(seed));
     let models = files.open(0).await;
     for n in 0..16 {
         world.draft(n, policy(n));

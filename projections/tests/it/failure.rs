@@ -2,13 +2,19 @@
 
 use specline_aggregates::{Digest, Policy, task};
 use specline_projections::{DomainEvent, LogId, ReadModels, State};
-use sqlx::Connection;
 use uuid::Uuid;
 
-use crate::files::{Files, LOG, catch_up, dump};
+use crate::files::{Files, LOG, On, catch_up, dump, on_both};
 use crate::paging::eventful;
 use crate::work::busy;
 use crate::world::World;
+
+on_both!(
+    one_that_cannot_fold_stops_alone_and_says_why,
+    apply_tells_who_failed_once,
+    a_cursor_of_another_log_or_beyond_the_head_begins_again,
+    another_form_of_row_is_rebuilt
+);
 
 /// A log with an event in its middle that cannot follow; and that event's position.
 fn broken() -> (World, u64) {
@@ -22,11 +28,10 @@ fn broken() -> (World, u64) {
     (world, position)
 }
 
-#[tokio::test]
-async fn one_that_cannot_fold_stops_alone_and_says_why() {
+async fn one_that_cannot_fold_stops_alone_and_says_why(on: On) {
     for size in [1, 13, 1_000] {
         let (world, position) = broken();
-        let files = Files::new();
+        let files = Files::new(on);
         let models = files.open(world.head()).await;
         catch_up(&models, &world, size).await;
         check_stopped(&models, &world, position);
@@ -56,10 +61,9 @@ fn check_stopped(models: &ReadModels, world: &World, position: u64) {
     }
 }
 
-#[tokio::test]
-async fn apply_tells_who_failed_once() {
+async fn apply_tells_who_failed_once(on: On) {
     let (world, position) = broken();
-    let files = Files::new();
+    let files = Files::new(on);
     let models = files.open(world.head()).await;
     let applied = models.apply(0, &world.log).await.unwrap();
     assert_eq!(applied.failed.len(), 1);
@@ -73,10 +77,9 @@ async fn apply_tells_who_failed_once() {
     assert_eq!(applied.positions["spec_board"], world.head());
 }
 
-#[tokio::test]
-async fn a_cursor_of_another_log_or_beyond_the_head_begins_again() {
+async fn a_cursor_of_another_log_or_beyond_the_head_begins_again(on: On) {
     let world = eventful();
-    let files = Files::new();
+    let files = Files::new(on);
     let models = files.open(world.head()).await;
     catch_up(&models, &world, 100).await;
     let reference = dump(&models).await;
@@ -84,32 +87,35 @@ async fn a_cursor_of_another_log_or_beyond_the_head_begins_again() {
 
     let restored = LogId { incarnation: 2, ..LOG };
     let other = LogId { log_id: Uuid::from_u128(8), ..LOG };
-    for (log, head) in [(restored, world.head()), (other, world.head()), (other, 3)] {
-        let models = ReadModels::open(&files.path(), log, head).await.unwrap();
+    let mut cases = vec![(restored, world.head()), (other, world.head())];
+    // In a shared database another node has just gone further than the head that was read.
+    cases.extend((on == On::Sqlite).then_some((other, 3)));
+    for (log, head) in cases {
+        let models = ReadModels::open(files.place(), log, head).await.unwrap();
         assert_eq!(models.resume_position(), Some(0));
         assert!(dump(&models).await.iter().all(|(_, bytes)| bytes.is_empty()));
         catch_up(&models, &world, 100).await;
         assert_eq!(dump(&models).await, reference);
         models.close().await;
     }
-    let models = ReadModels::open(&files.path(), other, world.head()).await.unwrap();
+    let models = ReadModels::open(files.place(), other, world.head()).await.unwrap();
     assert_eq!(models.resume_position(), Some(world.head()), "the same log goes on");
+    if on == On::Postgres {
+        let models = ReadModels::open(files.place(), other, 3).await.unwrap();
+        assert_eq!(models.resume_position(), Some(world.head()));
+    }
 }
 
-#[tokio::test]
-async fn another_form_of_row_is_rebuilt() {
+async fn another_form_of_row_is_rebuilt(on: On) {
     let world = eventful();
-    let files = Files::new();
+    let files = Files::new(on);
     let models = files.open(world.head()).await;
     catch_up(&models, &world, 100).await;
     let reference = dump(&models).await;
     models.close().await;
 
-    let url = format!("sqlite://{}", files.path().display());
-    let mut database = sqlx::SqliteConnection::connect(&url).await.unwrap();
     let older = "UPDATE read_model_cursors SET schema_version = 0 WHERE model = 'tickets'";
-    sqlx::query(older).execute(&mut database).await.unwrap();
-    database.close().await.unwrap();
+    files.execute(older).await;
 
     let models = files.open(world.head()).await;
     assert_eq!(models.position("tickets").unwrap(), 0);

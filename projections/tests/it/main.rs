@@ -9,7 +9,10 @@ mod failure;
 mod files;
 mod models;
 mod paging;
+#[path = "../../../tests/it/support/postgres.rs"]
+mod postgres;
 mod rebuild;
+mod server;
 mod walk;
 mod work;
 mod world;

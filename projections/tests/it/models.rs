@@ -9,8 +9,18 @@ use specline_projections::spec_board::Filter;
 use specline_projections::spec_detail::{Outcome, PhaseStatus};
 use specline_projections::{DomainEvent, Error, ReadModels};
 
-use crate::files::{Files, catch_up};
+use crate::files::{Files, On, catch_up, on_both};
 use crate::world::{USAGE, World, output};
+
+on_both!(
+    the_board_shows_a_line,
+    the_board_is_listed_filtered_and_paged,
+    the_detail_shows_phases_attempts_and_cost,
+    reopened_phases_are_stale,
+    the_timeline_has_a_sentence_an_event,
+    requirements_appear_when_accepted_and_are_traced_when_synced,
+    requirements_in_a_blob_are_named_and_marked
+);
 
 /// A spec whose first sandbox dies and whose first explore output fails.
 fn eventful(world: &mut World) -> SpecId {
@@ -37,18 +47,17 @@ fn eventful(world: &mut World) -> SpecId {
     id
 }
 
-async fn shown(world: &World) -> (Files, ReadModels) {
-    let files = Files::new();
+async fn shown(on: On, world: &World) -> (Files, ReadModels) {
+    let files = Files::new(on);
     let models = files.open(world.head()).await;
     catch_up(&models, world, 20).await;
     (files, models)
 }
 
-#[tokio::test]
-async fn the_board_shows_a_line() {
+async fn the_board_shows_a_line(on: On) {
     let mut world = World::new();
     let id = eventful(&mut world);
-    let (_files, models) = shown(&world).await;
+    let (_files, models) = shown(on, &world).await;
     let line = models.spec(id).await.unwrap().unwrap();
     assert_eq!((line.status, line.phase), (Status::Completed, Some(Phase::Sync)));
     assert_eq!((line.progress, line.score, line.epoch.0), (5, Some(1000), 2));
@@ -58,14 +67,13 @@ async fn the_board_shows_a_line() {
     assert_eq!(models.spec(SpecId::new(uuid::Uuid::nil())).await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn the_board_is_listed_filtered_and_paged() {
+async fn the_board_is_listed_filtered_and_paged(on: On) {
     let mut world = World::new();
     let ids: Vec<SpecId> = (0..7).map(|n| world.draft(n, Policy::default())).collect();
     for id in &ids[..3] {
         world.start(*id);
     }
-    let (_files, models) = shown(&world).await;
+    let (_files, models) = shown(on, &world).await;
     let listed = |filter: Filter| {
         let models = &models;
         async move { models.specs(&filter, None, 100).await.unwrap().rows }
@@ -93,11 +101,10 @@ async fn the_board_is_listed_filtered_and_paged() {
     assert!(matches!(refused, Err(Error::InvalidCursor(_))), "{refused:?}");
 }
 
-#[tokio::test]
-async fn the_detail_shows_phases_attempts_and_cost() {
+async fn the_detail_shows_phases_attempts_and_cost(on: On) {
     let mut world = World::new();
     let id = eventful(&mut world);
-    let (_files, models) = shown(&world).await;
+    let (_files, models) = shown(on, &world).await;
     let detail = models.spec_detail(id).await.unwrap().unwrap();
     assert!(detail.phases.iter().all(|phase| phase.status == PhaseStatus::Completed));
     let explore = &detail.phases[0];
@@ -124,8 +131,7 @@ async fn the_detail_shows_phases_attempts_and_cost() {
     assert_eq!(detail.version, world.specs[&id].version());
 }
 
-#[tokio::test]
-async fn reopened_phases_are_stale() {
+async fn reopened_phases_are_stale(on: On) {
     let mut world = World::new();
     let id = eventful(&mut world);
     let retry = spec_command::RetryFromPhase {
@@ -136,7 +142,7 @@ async fn reopened_phases_are_stale() {
         manifest: None,
     };
     assert!(world.spec(id, &Command::Retry(retry)));
-    let (_files, models) = shown(&world).await;
+    let (_files, models) = shown(on, &world).await;
     let detail = models.spec_detail(id).await.unwrap().unwrap();
     let statuses: Vec<_> = detail.phases.iter().map(|phase| phase.status).collect();
     let (done, stale) = (PhaseStatus::Completed, PhaseStatus::Stale);
@@ -146,12 +152,11 @@ async fn reopened_phases_are_stale() {
     assert!(requirements.iter().all(|line| line.coverage == Coverage::Stale));
 }
 
-#[tokio::test]
-async fn the_timeline_has_a_sentence_an_event() {
+async fn the_timeline_has_a_sentence_an_event(on: On) {
     let mut world = World::new();
     let id = eventful(&mut world);
     let other = world.draft(2, Policy::default());
-    let (_files, models) = shown(&world).await;
+    let (_files, models) = shown(on, &world).await;
     let entries = models.timeline(id, None, 1_000).await.unwrap().rows;
     let events: Vec<_> = world.log.iter().filter(|e| e.aggregate_id == id.uuid()).collect();
     assert_eq!(entries.len(), events.len());
@@ -175,14 +180,13 @@ async fn the_timeline_has_a_sentence_an_event() {
     assert_eq!(models.timeline(other, None, 10).await.unwrap().rows.len(), 1);
 }
 
-#[tokio::test]
-async fn requirements_appear_when_accepted_and_are_traced_when_synced() {
+async fn requirements_appear_when_accepted_and_are_traced_when_synced(on: On) {
     let mut world = World::new();
     let id = world.draft(1, Policy::default());
     assert!(world.start(id) && world.attach(id) && world.start_attempt(id));
     assert!(world.submit(id, output(Phase::Explore, 0)) && world.start_attempt(id));
     assert!(world.submit(id, output(Phase::Requirements, 0)));
-    let (_files, models) = shown(&world).await;
+    let (_files, models) = shown(on, &world).await;
     let accepted = models.requirements(id).await.unwrap();
     assert_eq!(accepted[0].local_id, "REQ-001");
     assert!(accepted.iter().all(|line| line.coverage == Coverage::None && line.id.is_none()));
@@ -209,8 +213,7 @@ async fn requirements_appear_when_accepted_and_are_traced_when_synced() {
     }
 }
 
-#[tokio::test]
-async fn requirements_in_a_blob_are_named_and_marked() {
+async fn requirements_in_a_blob_are_named_and_marked(on: On) {
     let (mut world, mut blob) = (World::new(), None);
     let id = eventful(&mut world);
     for event in &mut world.log {
@@ -225,7 +228,7 @@ async fn requirements_in_a_blob_are_named_and_marked() {
             blob = Some(*digest);
         }
     }
-    let (_files, models) = shown(&world).await;
+    let (_files, models) = shown(on, &world).await;
     let lines = models.requirements(id).await.unwrap();
     assert_eq!(lines.len(), 4);
     assert!(blob.is_some());

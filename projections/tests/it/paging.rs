@@ -3,10 +3,16 @@
 use specline_aggregates::SpecId;
 use specline_projections::Error;
 
-use crate::files::{Files, catch_up, dump};
+use crate::files::{Files, On, catch_up, dump, on_both};
 use crate::walk::{Draw, policy, step};
 use crate::work::busy;
 use crate::world::World;
+
+on_both!(
+    page_sizes_give_the_same_bytes,
+    pages_are_applied_in_a_task_while_others_read,
+    events_that_are_known_are_skipped_and_holes_are_refused
+);
 
 /// Some specs that wander, and one whose tasks are worked on.
 pub fn eventful() -> World {
@@ -24,12 +30,11 @@ pub fn eventful() -> World {
     world
 }
 
-#[tokio::test]
-async fn page_sizes_give_the_same_bytes() {
+async fn page_sizes_give_the_same_bytes(on: On) {
     let world = eventful();
     let mut dumps = Vec::new();
     for size in [1, 7, 1_000] {
-        let files = Files::new();
+        let files = Files::new(on);
         let models = files.open(world.head()).await;
         catch_up(&models, &world, size).await;
         dumps.push(dump(&models).await);
@@ -40,9 +45,8 @@ async fn page_sizes_give_the_same_bytes() {
 }
 
 /// The engine applies pages in a task of its own, beside readers.
-#[tokio::test(flavor = "multi_thread")]
-async fn pages_are_applied_in_a_task_while_others_read() {
-    let (files, world) = (Files::new(), eventful());
+async fn pages_are_applied_in_a_task_while_others_read(on: On) {
+    let (files, world) = (Files::new(on), eventful());
     let models = std::sync::Arc::new(files.open(world.head()).await);
     let writer = std::sync::Arc::clone(&models);
     let log = world.log.clone();
@@ -63,10 +67,9 @@ async fn pages_are_applied_in_a_task_while_others_read() {
     assert_eq!(models.resume_position(), Some(world.head()));
 }
 
-#[tokio::test]
-async fn events_that_are_known_are_skipped_and_holes_are_refused() {
+async fn events_that_are_known_are_skipped_and_holes_are_refused(on: On) {
     let world = eventful();
-    let (files, reference) = (Files::new(), Files::new());
+    let (files, reference) = (Files::new(on), Files::new(on));
     let models = files.open(world.head()).await;
     let half = &world.log[..world.log.len() / 2];
     models.apply(0, half).await.unwrap();

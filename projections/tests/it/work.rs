@@ -9,8 +9,15 @@ use specline_projections::sandboxes::{Filter as SandboxFilter, Owner, State};
 use specline_projections::spec_board::Work;
 use specline_projections::{task_queue, tickets};
 
-use crate::files::{Files, catch_up};
+use crate::files::{Files, On, catch_up, on_both};
 use crate::world::{USAGE, World};
+
+on_both!(
+    the_queue_says_why,
+    board_and_tickets_count_the_tasks,
+    work_follows_its_tasks,
+    sandboxes_of_a_task_end_as_they_did
+);
 
 fn claim(world: &mut World, id: TaskId) -> SandboxId {
     let epoch = world.tasks[&id].epoch().next();
@@ -86,9 +93,8 @@ pub fn busy(world: &mut World) -> (SpecId, TaskId) {
     (spec, first)
 }
 
-#[tokio::test]
-async fn the_queue_says_why() {
-    let (files, mut world) = (Files::new(), World::new());
+async fn the_queue_says_why(on: On) {
+    let (files, mut world) = (Files::new(on), World::new());
     let (spec, first) = busy(&mut world);
     let models = files.open(world.head()).await;
     catch_up(&models, &world, 50).await;
@@ -132,9 +138,8 @@ async fn the_queue_says_why() {
     assert_eq!(paged, tasks);
 }
 
-#[tokio::test]
-async fn board_and_tickets_count_the_tasks() {
-    let (files, mut world) = (Files::new(), World::new());
+async fn board_and_tickets_count_the_tasks(on: On) {
+    let (files, mut world) = (Files::new(on), World::new());
     let (spec, first) = busy(&mut world);
     let models = files.open(world.head()).await;
     catch_up(&models, &world, 3).await;
@@ -158,9 +163,8 @@ async fn board_and_tickets_count_the_tasks() {
     assert_eq!(listed[0].local_id.as_deref(), Some("TKT-001"));
 }
 
-#[tokio::test]
-async fn work_follows_its_tasks() {
-    let (files, mut world) = (Files::new(), World::new());
+async fn work_follows_its_tasks(on: On) {
+    let (files, mut world) = (Files::new(on), World::new());
     let spec = world.draft(1, Policy::default());
     let models = files.open(0).await;
     let mut applied = 0;
@@ -193,9 +197,8 @@ async fn work_follows_its_tasks() {
     assert_eq!(seen.last(), Some(&Work::Done));
 }
 
-#[tokio::test]
-async fn sandboxes_of_a_task_end_as_they_did() {
-    let (files, mut world) = (Files::new(), World::new());
+async fn sandboxes_of_a_task_end_as_they_did(on: On) {
+    let (files, mut world) = (Files::new(on), World::new());
     let (spec, first) = busy(&mut world);
     let models = files.open(world.head()).await;
     catch_up(&models, &world, 4).await;

@@ -40,12 +40,21 @@ impl SideTables for MemoryLog {
         handle: Option<String>,
         engine: Uuid,
     ) -> Result<(), LogError> {
-        if let Some(lease) = self.state().leases.get_mut(&sandbox) {
+        if let Some(lease) = self.state().leases.get_mut(&sandbox)
+            && lease.state != LeaseState::Ended
+            && (lease.engine == engine || state == LeaseState::Ended)
+        {
             lease.state = state;
-            lease.engine = engine;
             lease.handle = handle.unwrap_or_else(|| lease.handle.clone());
         }
         Ok(())
+    }
+
+    async fn take_lease(&self, sandbox: SandboxId, from: Uuid, to: Uuid) -> Result<bool, LogError> {
+        let mut state = self.state();
+        let lease = state.leases.get_mut(&sandbox);
+        let lease = lease.filter(|lease| lease.engine == from && lease.state != LeaseState::Ended);
+        Ok(lease.map(|lease| lease.engine = to).is_some())
     }
 
     async fn attach_lease(
@@ -98,6 +107,14 @@ impl SideTables for MemoryLog {
         Ok(())
     }
 
+    async fn renew_of(&self, engine: Uuid) -> Result<(), LogError> {
+        let mut state = self.state();
+        let now = self.time(&state);
+        let live = |lease: &&mut Lease| lease.state != LeaseState::Ended && lease.engine == engine;
+        state.leases.values_mut().filter(live).for_each(|lease| renew(lease, now));
+        Ok(())
+    }
+
     async fn add_telemetry(
         &self,
         sandbox: SandboxId,
@@ -136,7 +153,9 @@ impl SideTables for MemoryLog {
     }
 
     async fn set_cursor(&self, duty: &str, position: Position) -> Result<(), LogError> {
-        self.state().cursors.insert(duty.to_owned(), position);
+        let mut state = self.state();
+        let cursor = state.cursors.entry(duty.to_owned()).or_default();
+        *cursor = position.max(*cursor);
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::job::{Batch, Job};
 use super::{blobs, keys, rows};
-use crate::store::chain::{Content, GENESIS, chain_hash};
+use crate::store::chain::{GENESIS, chain_hashes};
 use crate::store::{
     Append, Appended, Expected, LogError, NewEvent, Position, StreamHead, StreamId,
 };
@@ -31,7 +31,7 @@ pub(super) struct AppendJob {
 impl AppendJob {
     pub(super) fn new(append: Append) -> (Self, oneshot::Receiver<Reply>) {
         let (reply, answer) = oneshot::channel();
-        let hashes = hashes(&append);
+        let hashes = chain_hashes(&append);
         (Self { append, hashes, result: None, reply }, answer)
     }
 }
@@ -52,25 +52,6 @@ impl Job for AppendJob {
         // The caller may have gone; what was written stays.
         let _ = reply.send(result.map(|appended| (appended, append)));
     }
-}
-
-fn hashes(append: &Append) -> Vec<Digest> {
-    let (mut version, mut previous) = match append.expected {
-        Expected::NoStream => (0, GENESIS),
-        Expected::Exact(head) => (head.version, head.hash),
-    };
-    let chained = append.events.iter().map(|event| {
-        let content = Content {
-            event_type: &event.event_type,
-            event_version: &event.event_version,
-            payload: &event.payload,
-            metadata: &event.metadata,
-        };
-        version += 1;
-        previous = chain_hash(&previous, &append.stream, version, content);
-        previous
-    });
-    chained.collect()
 }
 
 fn append(job: &AppendJob, batch: &mut Batch<'_>) -> rusqlite::Result<Answer> {

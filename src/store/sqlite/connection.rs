@@ -67,7 +67,8 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY;")
 }
 
-fn beside(path: &Path, suffix: &str) -> std::path::PathBuf {
+/// The file of the same name with `suffix` behind it.
+pub(super) fn beside(path: &Path, suffix: &str) -> std::path::PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()

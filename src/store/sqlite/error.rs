@@ -43,6 +43,15 @@ pub enum OpenError {
     /// The file was changed by something else, or the disk lost a part of it.
     #[error("{} is damaged: {cause}; restore it from a backup", path.display())]
     Damaged { path: PathBuf, cause: String },
+    /// A backup does not replace a file.
+    #[error("{} is there already; name another file", path.display())]
+    Exists { path: PathBuf },
+    /// A log is being copied into it.
+    #[error(
+        "the copy into {} is not finished; run `specline log copy` again",
+        path.display()
+    )]
+    Unfinished { path: PathBuf },
     #[error(
         "{} cannot be opened: {cause}; check the folder and the space on its disk",
         path.display()

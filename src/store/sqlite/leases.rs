@@ -9,7 +9,8 @@ use super::error::log_error;
 use super::rows;
 use crate::store::{Heartbeat, Lease, LeaseState, LogError};
 
-const COLUMNS: &str = "sandbox, owner, epoch, state, instance, engine, handle, lease_ms, \
+/// In the order in which [`lease`] reads them.
+pub(super) const COLUMNS: &str = "sandbox, owner, epoch, state, instance, engine, handle, lease_ms, \
      expires_at, last_heard, last_progress, \
      input_tokens, output_tokens, cost_micro_usd, duration_ms";
 
@@ -57,12 +58,24 @@ pub(super) fn set(
     engine: &Uuid,
 ) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
-        "UPDATE leases SET state = ?2, handle = coalesce(?3, handle), engine = ?4
-         WHERE sandbox = ?1",
+        "UPDATE leases SET state = ?2, handle = coalesce(?3, handle)
+         WHERE sandbox = ?1 AND state <> 'ended' AND (engine = ?4 OR ?2 = 'ended')",
     )?;
     let key = rows::text(&sandbox.uuid());
     statement.execute((key, state_text(state), handle, rows::text(engine)))?;
     Ok(())
+}
+
+pub(super) fn take(
+    connection: &Connection,
+    sandbox: SandboxId,
+    (from, to): (&Uuid, &Uuid),
+) -> rusqlite::Result<bool> {
+    let mut statement = connection.prepare_cached(
+        "UPDATE leases SET engine = ?3 WHERE sandbox = ?1 AND engine = ?2 AND state <> 'ended'",
+    )?;
+    let key = rows::text(&sandbox.uuid());
+    Ok(statement.execute((key, rows::text(from), rows::text(to)))? > 0)
 }
 
 pub(super) fn attach(
@@ -102,12 +115,17 @@ pub(super) fn heartbeat(
     Ok(())
 }
 
-pub(super) fn renew_all(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
+/// Renews the live leases of `engine`, or all.
+pub(super) fn renew(
+    connection: &Connection,
+    engine: Option<&Uuid>,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
         "UPDATE leases SET expires_at = ?1 + lease_ms * 1000, last_heard = ?1
-         WHERE state <> 'ended'",
+         WHERE state <> 'ended' AND engine = coalesce(?2, engine)",
     )?;
-    statement.execute([now.micros()])?;
+    statement.execute((now.micros(), engine.map(rows::text)))?;
     Ok(())
 }
 
@@ -125,7 +143,7 @@ pub(super) fn live(connection: &Connection) -> Result<Vec<Lease>, LogError> {
     found.collect::<rusqlite::Result<_>>().map_err(log_error)
 }
 
-fn lease(row: &Row<'_>) -> rusqlite::Result<Lease> {
+pub(super) fn lease(row: &Row<'_>) -> rusqlite::Result<Lease> {
     let instance: Option<String> = row.get(4)?;
     let instance = match instance {
         Some(_) => Some(InstanceId::new(rows::uuid(row, 4)?)),
@@ -150,6 +168,33 @@ fn lease(row: &Row<'_>) -> rusqlite::Result<Lease> {
             duration_ms: rows::fetched(row, 14)?,
         },
     })
+}
+
+/// Writes a lease as it is, unless the sandbox has one.
+pub(super) fn put(connection: &Connection, lease: &Lease) -> rusqlite::Result<()> {
+    let sql = format!(
+        "INSERT INTO leases ({COLUMNS})
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
+         ON CONFLICT DO NOTHING"
+    );
+    connection.prepare_cached(&sql)?.execute((
+        rows::text(&lease.sandbox.uuid()),
+        rows::text(&lease.owner),
+        lease.epoch.0,
+        state_text(lease.state),
+        lease.instance.map(|instance| rows::text(&instance.uuid())),
+        rows::text(&lease.engine),
+        &lease.handle,
+        rows::stored(lease.lease_ms),
+        lease.expires_at.micros(),
+        lease.last_heard.micros(),
+        lease.last_progress.micros(),
+        rows::stored(lease.usage.input_tokens),
+        rows::stored(lease.usage.output_tokens),
+        rows::stored(lease.usage.cost_micro_usd),
+        rows::stored(lease.usage.duration_ms),
+    ))?;
+    Ok(())
 }
 
 const fn state_text(state: LeaseState) -> &'static str {

@@ -26,6 +26,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "side_tables",
         sql: include_str!("../../../migrations/sqlite/0002_side_tables.sql"),
     },
+    Migration {
+        version: 3,
+        name: "house",
+        sql: include_str!("../../../migrations/sqlite/0003_house.sql"),
+    },
 ];
 
 /// The schema that this program writes.
@@ -77,6 +82,15 @@ pub(super) fn check_readable(path: &Path, connection: &Connection) -> Result<(),
         }
         std::cmp::Ordering::Less if found == 0 => Err(OpenError::NotALog { path: path_buf }),
         std::cmp::Ordering::Less => Err(OpenError::Older { path: path_buf, found, known: KNOWN }),
+    }
+}
+
+/// Checks that the file is a log, of whatever schema this program knows.
+pub(super) fn check_log(path: &Path, connection: &Connection) -> Result<(), OpenError> {
+    check_writable(path, connection)?;
+    match found_schema(path, connection)? {
+        0 => Err(OpenError::NotALog { path: path.to_owned() }),
+        _ => Ok(()),
     }
 }
 

@@ -1,13 +1,16 @@
 //! The event log in one SQLite file: one writer thread that shares each fsync among all who wait,
 //! and a few read-only connections. Which file does what: `open` finds or makes the file and takes
 //! its lock, `writer` owns the writing thread, `append` and `side` say what is written, `readers`
-//! and `events` what is read, `verify` recomputes the chain.
+//! and `events` what is read, `scan` gives the rows as they lie there.
 
 mod append;
+mod backup;
 mod blobs;
 mod connection;
 mod error;
 mod events;
+mod house;
+mod house_rows;
 mod identity;
 mod job;
 mod keys;
@@ -17,13 +20,16 @@ mod log;
 mod migrations;
 mod open;
 mod readers;
+mod restore;
 mod rows;
+mod scan;
 mod side;
 mod snapshots;
 mod telemetry;
-mod verify;
 mod writer;
 
+pub use backup::Backup;
 pub use error::OpenError;
+pub use house::SqliteHouse;
 pub use log::SqliteLog;
-pub use verify::{Cause, Difference, Verification};
+pub use restore::{Present, Restore, RestoreError};

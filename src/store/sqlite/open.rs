@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicI64, AtomicU64};
 use rusqlite::Connection;
 use tokio::sync::watch;
 
-use super::identity::{self, Identity};
+use super::identity;
 use super::job::End;
 use super::lock::WriteLock;
 use super::log::{Parts, SqliteLog};
 use super::readers::Readers;
 use super::writer::{Setup, Writer, read_end};
-use super::{OpenError, connection, migrations};
+use super::{OpenError, connection, migrations, scan};
+use crate::store::house::Deed;
 use crate::store::{Clock, Position};
 
 /// Opens `path` as its one writer.
@@ -27,7 +28,7 @@ pub(super) fn writer(path: &Path, clock: Clock) -> Result<SqliteLog, OpenError> 
         return Err(OpenError::Other { path: path.to_owned(), cause: cause.to_owned() });
     }
     migrations::migrate(path, &mut connection)?;
-    let identity = identity::load_or_create(path, &connection)?;
+    let deed = identity::load_or_create(path, &connection)?;
     let end = checked_end(path, &connection)?;
     let latest = Arc::new(AtomicI64::new(end.recorded_at.micros()));
     let commits = Arc::new(AtomicU64::new(0));
@@ -41,7 +42,7 @@ pub(super) fn writer(path: &Path, clock: Clock) -> Result<SqliteLog, OpenError> 
         commits: Arc::clone(&commits),
     };
     let (writer, watched) = Writer::start(setup).map_err(|error| OpenError::io(path, &error))?;
-    Ok(assemble(path, clock, &identity, latest, Mode::Write(writer, watched, commits)))
+    Ok(assemble(path, clock, &deed, latest, Mode::Write(writer, watched, commits)))
 }
 
 /// Opens `path` for reading, whether or not an engine writes it.
@@ -52,11 +53,11 @@ pub(super) fn reader(path: &Path, clock: Clock) -> Result<SqliteLog, OpenError> 
     let failed = |error: rusqlite::Error| OpenError::sqlite(path, &error);
     let connection = connection::open_reader(path).map_err(failed)?;
     migrations::check_readable(path, &connection)?;
-    let identity = identity::load(path, &connection)?;
+    let deed = identity::load(path, &connection)?;
     let end = read_end(&connection).map_err(failed)?;
     let latest = Arc::new(AtomicI64::new(end.recorded_at.micros()));
     let (head, watched) = watch::channel(Position(end.position));
-    Ok(assemble(path, clock, &identity, latest, Mode::Read(head, watched)))
+    Ok(assemble(path, clock, &deed, latest, Mode::Read(head, watched)))
 }
 
 enum Mode {
@@ -67,7 +68,7 @@ enum Mode {
 fn assemble(
     path: &Path,
     clock: Clock,
-    identity: &Identity,
+    deed: &Deed,
     latest: Arc<AtomicI64>,
     mode: Mode,
 ) -> SqliteLog {
@@ -78,8 +79,8 @@ fn assemble(
     let readers = Readers::new(path.to_owned());
     SqliteLog::new(Parts {
         path: path.to_owned(),
-        identity: identity.log,
-        secret: identity.secret,
+        identity: deed.identity,
+        secret: deed.secret,
         clock,
         latest,
         commits,
@@ -95,14 +96,8 @@ fn assemble(
 fn checked_end(path: &Path, connection: &Connection) -> Result<End, OpenError> {
     let failed = |error: rusqlite::Error| OpenError::sqlite(path, &error);
     let end = read_end(connection).map_err(failed)?;
-    let given_out: u64 = connection
-        .query_row(
-            "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'",
-            [],
-            |row| row.get(0),
-        )
-        .map_err(failed)?;
-    if given_out > end.position {
+    let given_out = scan::given_out(connection).map_err(failed)?;
+    if given_out.0 > end.position {
         let cause =
             format!("it ends at position {}, but had events up to {given_out}", end.position);
         return Err(OpenError::Damaged { path: path.to_owned(), cause });

@@ -32,6 +32,11 @@ impl SideTables for SqliteLog {
         .await
     }
 
+    async fn take_lease(&self, sandbox: SandboxId, from: Uuid, to: Uuid) -> Result<bool, LogError> {
+        self.write(ROW_BYTES, move |batch| leases::take(batch.connection, sandbox, (&from, &to)))
+            .await
+    }
+
     async fn attach_lease(
         &self,
         sandbox: SandboxId,
@@ -57,7 +62,14 @@ impl SideTables for SqliteLog {
     }
 
     async fn renew_all(&self) -> Result<(), LogError> {
-        self.write(ROW_BYTES, |batch| leases::renew_all(batch.connection, batch.now)).await
+        self.write(ROW_BYTES, |batch| leases::renew(batch.connection, None, batch.now)).await
+    }
+
+    async fn renew_of(&self, engine: Uuid) -> Result<(), LogError> {
+        self.write(ROW_BYTES, move |batch| {
+            leases::renew(batch.connection, Some(&engine), batch.now)
+        })
+        .await
     }
 
     async fn add_telemetry(
@@ -101,7 +113,7 @@ impl SideTables for SqliteLog {
         self.write(ROW_BYTES, move |batch| {
             let mut statement = batch.connection.prepare_cached(
                 "INSERT INTO cursors (duty, position) VALUES (?1, ?2)
-                 ON CONFLICT (duty) DO UPDATE SET position = excluded.position",
+                 ON CONFLICT (duty) DO UPDATE SET position = max(position, excluded.position)",
             )?;
             statement.execute((&duty, rows::stored(position.0)))?;
             Ok(())

@@ -172,7 +172,7 @@ async fn a_snapshot_that_does_not_fit_is_ignored<B: Backend>() {
     let cases = [
         Snapshot { head: other_hash, format: 1, state: lie() },
         Snapshot { head: truth, format: 2, state: lie() },
-        Snapshot { head: truth, format: 1, state: "no JSON".to_owned() },
+        Snapshot { head: truth, format: 1, state: r#"{"not":"one"}"#.to_owned() },
         Snapshot { head: beyond, format: 1, state: lie() },
     ];
     for case in cases {

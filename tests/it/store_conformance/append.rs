@@ -173,10 +173,10 @@ async fn too_large_is_said_clearly<B: Backend>() {
     let log = backend.store();
     let stream = stream();
     let mut fitting = event(&"");
-    fitting.payload = "x".repeat(MAX_EVENT_BYTES - fitting.metadata.len());
+    fitting.payload = format!("\"{}\"", "x".repeat(MAX_EVENT_BYTES - fitting.metadata.len() - 2));
     let mut request = Append { events: vec![fitting], ..append(&stream, None, &[]) };
     log.append(request.clone()).await.unwrap();
-    request.events[0].payload.push('x');
+    request.events[0].payload.push(' ');
     request.stream = super::backend::stream();
     let error = log.append(request).await.unwrap_err();
     assert!(matches!(error, LogError::TooLarge { max: MAX_EVENT_BYTES, .. }), "{error}");

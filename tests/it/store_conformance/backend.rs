@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 
 use specline::store::memory::MemoryLog;
 use specline::store::{
-    Append, Appended, Blob, Clock, EventLog, Expected, Key, LogError, NewEvent, SideTables,
-    SqliteLog, StreamHead, StreamId,
+    Append, Appended, Blob, Clock, EventLog, Expected, Key, LogError, NewEvent, PgLog, SideTables,
+    SqliteLog, StreamHead, StreamId, postgres,
 };
 use specline_aggregates::Digest;
 use uuid::Uuid;
+
+use crate::support::postgres::{Database, server};
 
 /// Everything that a store is.
 pub trait Store: EventLog + SideTables {}
@@ -67,6 +69,39 @@ impl Backend for Memory {
     }
 }
 
+pub struct Postgres {
+    database: Database,
+}
+
+impl Postgres {
+    pub fn url(&self) -> &str {
+        self.database.url()
+    }
+
+    /// One node more on the same log.
+    pub async fn node(&self) -> Arc<PgLog> {
+        Arc::new(PgLog::open(postgres::Settings::new(self.url())).await.unwrap())
+    }
+}
+
+impl Backend for Postgres {
+    type Store = PgLog;
+
+    fn new() -> Self {
+        Self { database: server().database() }
+    }
+
+    fn open(&self, clock: Clock) -> Arc<PgLog> {
+        let settings = postgres::Settings {
+            clock: Some(clock),
+            adopts: vec!["Counter"],
+            ..postgres::Settings::new(self.url())
+        };
+        let open = async { Arc::new(PgLog::open(settings).await.unwrap()) };
+        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(open))
+    }
+}
+
 /// Runs each named check of the calling module on every backend.
 macro_rules! on_every_backend {
     ($($check:ident),+ $(,)?) => {
@@ -74,6 +109,12 @@ macro_rules! on_every_backend {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $check() {
                 super::$check::<crate::store_conformance::backend::Sqlite>().await;
+            })+
+        }
+        mod on_postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $check() {
+                super::$check::<crate::store_conformance::backend::Postgres>().await;
             })+
         }
         mod on_memory {

@@ -1,7 +1,7 @@
 //! Damage is found and named, wherever it is.
 
 use rusqlite::Connection;
-use specline::store::sqlite::{Cause, Verification};
+use specline::store::verify::{Cause, Verification};
 use specline::store::{Clock, EventLog, LogError, OpenError, Position, SqliteLog, StreamId};
 use specline_aggregates::Digest;
 

@@ -152,7 +152,7 @@ impl Lab {
         let engine = Engine::open(Settings {
             log: log.clone(),
             side: log,
-            read_models: folder.join("read.db"),
+            read_models: specline_projections::Place::File(folder.join("read.db")),
             provider: provider.clone(),
             snapshots: provider.snapshots.clone(),
             api_url,

@@ -8,6 +8,7 @@
 mod agent;
 mod engine;
 mod log;
+pub mod postgres;
 pub mod process;
 mod project;
 mod random;

@@ -1,0 +1,106 @@
+//! Reads events, in order, and says so when one is missing. Rows without a position are another
+//! writer's, and are no events yet.
+
+use sqlx::Row;
+use sqlx::postgres::{PgPool, PgRow};
+
+use super::error::log_error;
+use super::rows::{self, EVENT_COLUMNS, place};
+use crate::store::{LogError, Position, Recorded, StreamHead, StreamId};
+
+/// The end of a stream.
+pub(super) enum End {
+    Nothing,
+    At(StreamHead),
+    /// Rows that are not adopted yet.
+    Foreign,
+}
+
+pub(super) async fn end(pool: &PgPool, stream: &StreamId) -> Result<End, LogError> {
+    let sql = "SELECT sequence, hash FROM events WHERE aggregate_type = $1 AND aggregate_id = $2
+               ORDER BY sequence DESC LIMIT 1";
+    let query =
+        sqlx::query(sql).bind(&stream.aggregate_type).bind(rows::text(&stream.aggregate_id));
+    let Some(row) = query.fetch_optional(pool).await.map_err(log_error)? else {
+        return Ok(End::Nothing);
+    };
+    let hash: Option<Vec<u8>> = row.try_get(1).map_err(log_error)?;
+    if hash.is_none() {
+        return Ok(End::Foreign);
+    }
+    let head = || Ok(StreamHead { version: rows::fetched(&row, 0)?, hash: rows::digest(&row, 1)? });
+    head().map(End::At).map_err(log_error)
+}
+
+/// Events of a stream, or none at all when it ends in rows that are not adopted yet.
+pub(super) async fn of_stream(
+    pool: &PgPool,
+    stream: &StreamId,
+    after: u64,
+    limit: usize,
+) -> Result<Option<Vec<Recorded>>, LogError> {
+    let sql = format!(
+        "SELECT {EVENT_COLUMNS} FROM events
+         WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence > $3
+         ORDER BY sequence LIMIT $4"
+    );
+    let found = sqlx::query(&sql)
+        .bind(&stream.aggregate_type)
+        .bind(rows::text(&stream.aggregate_id))
+        .bind(rows::stored(after))
+        .bind(rows::stored(limit as u64))
+        .fetch_all(pool)
+        .await
+        .map_err(log_error)?;
+    if found.iter().any(is_foreign) {
+        return Ok(None);
+    }
+    let mut events = Vec::with_capacity(found.len());
+    for row in &found {
+        let event = rows::recorded(row)?;
+        let missing = after + events.len() as u64 + 1;
+        if event.sequence != missing {
+            return Err(LogError::Corrupt {
+                place: place(stream, missing, event.position),
+                cause: format!(
+                    "sequence {missing} is missing: the next event there is {} at position {}",
+                    event.sequence, event.position
+                ),
+            });
+        }
+        events.push(event);
+    }
+    Ok(Some(events))
+}
+
+fn is_foreign(row: &PgRow) -> bool {
+    matches!(row.try_get::<Option<i64>, _>(0), Ok(None))
+}
+
+pub(super) async fn of_log(
+    pool: &PgPool,
+    after: Position,
+    limit: usize,
+) -> Result<Vec<Recorded>, LogError> {
+    let sql = format!(
+        "SELECT {EVENT_COLUMNS} FROM events WHERE position > $1 ORDER BY position LIMIT $2"
+    );
+    let query = sqlx::query(&sql).bind(rows::stored(after.0)).bind(rows::stored(limit as u64));
+    let found = query.fetch_all(pool).await.map_err(log_error)?;
+    let mut events = Vec::with_capacity(found.len());
+    for row in &found {
+        let event = rows::recorded(row)?;
+        let missing = after.0 + events.len() as u64 + 1;
+        if event.position.0 != missing {
+            return Err(LogError::Corrupt {
+                place: format!("position {missing}"),
+                cause: format!(
+                    "the event there is missing: the next one is {}",
+                    place(&event.stream, event.sequence, event.position)
+                ),
+            });
+        }
+        events.push(event);
+    }
+    Ok(events)
+}

@@ -1,0 +1,188 @@
+//! Follows the log's end and the store's clock. Notifications say at once that something was
+//! appended; one poll a second finds what they missed, and is the only statement of an idle log.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use specline_aggregates::Timestamp;
+use sqlx::Row;
+use sqlx::postgres::{PgListener, PgPool};
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use super::adopt::Adopter;
+use super::error::log_error;
+use super::rows;
+use crate::store::{LogError, Position};
+
+/// The fall-back when no notification comes.
+const POLL: Duration = Duration::from_secs(1);
+
+/// A sample of the clock is good for this long; then the store has been away.
+const SAMPLE_LASTS: Duration = Duration::from_secs(5);
+
+/// Pause before the next try to listen.
+const AGAIN: Duration = Duration::from_millis(250);
+
+/// What a node knows of the log's end without asking.
+pub(super) struct View {
+    head: watch::Sender<Position>,
+    /// `recorded_at` of the last event that was seen, in microseconds.
+    latest: AtomicI64,
+    sample: Mutex<Option<Sample>>,
+}
+
+/// The store's clock at a moment of ours.
+#[derive(Clone, Copy)]
+struct Sample {
+    at: Instant,
+    time: Timestamp,
+}
+
+impl View {
+    pub(super) fn new(head: Position, latest: Timestamp) -> Self {
+        Self {
+            head: watch::Sender::new(head),
+            latest: AtomicI64::new(latest.micros()),
+            sample: Mutex::new(None),
+        }
+    }
+
+    pub(super) fn watch(&self) -> watch::Receiver<Position> {
+        self.head.subscribe()
+    }
+
+    pub(super) fn saw(&self, position: Position) {
+        self.head.send_if_modified(|head| {
+            let moved = position > *head;
+            *head = position.max(*head);
+            moved
+        });
+    }
+
+    pub(super) fn saw_at(&self, position: Position, at: Timestamp) {
+        self.latest.fetch_max(at.micros(), Ordering::AcqRel);
+        self.saw(position);
+    }
+
+    pub(super) fn latest(&self) -> Timestamp {
+        Timestamp::from_micros(self.latest.load(Ordering::Acquire))
+    }
+
+    /// The store's clock by its last sample; none when the store has not been heard for a while.
+    pub(super) fn now(&self) -> Option<Timestamp> {
+        let sample = (*self.sample.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let since = sample.at.elapsed();
+        if since > SAMPLE_LASTS {
+            return None;
+        }
+        let micros = i64::try_from(since.as_micros()).unwrap_or(0);
+        let now = Timestamp::from_micros(sample.time.micros().saturating_add(micros));
+        Some(now.max(self.latest()))
+    }
+
+    fn sampled(&self, sample: Sample) {
+        *self.sample.lock().unwrap_or_else(PoisonError::into_inner) = Some(sample);
+    }
+}
+
+/// Asks for the end of the log and the time. Says whether rows wait to be adopted.
+pub(super) async fn poll(
+    pool: &PgPool,
+    view: &View,
+    adopts: &[&'static str],
+) -> Result<bool, LogError> {
+    let sql = "SELECT h.position, h.recorded_at, specline_clock(), EXISTS (
+                   SELECT FROM events WHERE position IS NULL AND aggregate_type = ANY ($1))
+               FROM log_head h";
+    let types: Vec<&str> = adopts.to_vec();
+    let asked = Instant::now();
+    let row = sqlx::query(sql).bind(types).fetch_one(pool).await.map_err(log_error)?;
+    // The clock was read somewhere between the question and the answer.
+    let at = asked + asked.elapsed() / 2;
+    let read = || -> sqlx::Result<bool> {
+        view.saw_at(Position(rows::fetched(&row, 0)?), rows::time(&row, 1)?);
+        view.sampled(Sample { at, time: rows::time(&row, 2)? });
+        row.try_get(3)
+    };
+    read().map_err(log_error)
+}
+
+/// The parts of a log that its followers need.
+#[derive(Clone)]
+pub(super) struct Follower {
+    pub(super) pool: PgPool,
+    pub(super) view: Arc<View>,
+    pub(super) channel: String,
+    pub(super) adopts: Vec<&'static str>,
+    /// Our connection was lost: notifications may have been missed.
+    pub(super) missed: Arc<Notify>,
+}
+
+impl Follower {
+    /// Polls once a second, and whenever notifications may have been missed.
+    pub(super) async fn poll_on(self) {
+        let mut heard = true;
+        loop {
+            match poll(&self.pool, &self.view, &self.adopts).await {
+                Ok(foreign) => {
+                    if !std::mem::replace(&mut heard, true) {
+                        tracing::info!("the log's database is back");
+                    }
+                    if foreign {
+                        self.adopt().await;
+                    }
+                }
+                Err(error) => {
+                    if std::mem::replace(&mut heard, false) {
+                        tracing::warn!(cause = %error, "the log's database does not answer");
+                    }
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(POLL) => {}
+                () = self.missed.notified() => {}
+            }
+        }
+    }
+
+    async fn adopt(&self) {
+        let adopter = Adopter { pool: &self.pool, channel: &self.channel, now: None };
+        let adopted = async {
+            for stream in adopter.waiting(&self.adopts).await? {
+                adopter.adopt(&stream).await?;
+            }
+            Ok::<_, LogError>(())
+        };
+        if let Err(error) = adopted.await {
+            tracing::warn!(cause = %error, "events of another writer were not adopted");
+        }
+    }
+
+    /// Hears of appends, by a connection of its own.
+    pub(super) async fn listen_on(self, pool: PgPool) {
+        loop {
+            if let Err(error) = self.listen(&pool).await {
+                tracing::debug!(cause = %error, "notifications are not heard; polling goes on");
+            }
+            self.missed.notify_one();
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    async fn listen(&self, pool: &PgPool) -> sqlx::Result<()> {
+        let mut listener = PgListener::connect_with(pool).await?;
+        listener.listen(&self.channel).await?;
+        self.missed.notify_one();
+        loop {
+            let Some(notification) = listener.try_recv().await? else {
+                self.missed.notify_one();
+                continue;
+            };
+            if let Ok(position) = notification.payload().parse() {
+                self.view.saw(Position(position));
+            }
+        }
+    }
+}

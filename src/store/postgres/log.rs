@@ -1,0 +1,229 @@
+//! `PgLog`, and the trait `EventLog` on it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use specline_aggregates::{Digest, Timestamp};
+use sqlx::postgres::PgPool;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use super::adopt::Adopter;
+use super::append::Reply;
+use super::events::{self, End};
+use super::follow::{View, poll};
+use super::open::{self, Settings};
+use super::writer::Writer;
+use super::{OpenError, keys, rows, snapshots};
+use crate::store::{
+    Append, Appended, Blob, Capabilities, Clock, EventLog, KeyRecord, LogError, LogIdentity,
+    MAX_EVENT_BYTES, Position, Recorded, Snapshot, StreamHead, StreamId,
+};
+
+/// One node's handle on the log in a PostgreSQL database.
+pub struct PgLog {
+    parts: Parts,
+}
+
+pub(super) struct Parts {
+    /// The database, as a person knows it.
+    pub(super) name: String,
+    pub(super) identity: LogIdentity,
+    pub(super) secret: [u8; 32],
+    pub(super) clock: Option<Clock>,
+    pub(super) channel: String,
+    pub(super) pool: PgPool,
+    pub(super) view: Arc<View>,
+    /// None: it is open for reading only.
+    pub(super) writer: Option<Writer>,
+    /// They follow the log until this handle is dropped.
+    pub(super) tasks: Vec<JoinHandle<()>>,
+}
+
+impl Drop for Parts {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+impl PgLog {
+    /// Opens the log as one of its nodes, and makes its tables when they are not there.
+    pub async fn open(settings: Settings) -> Result<Self, OpenError> {
+        open::node(settings).await
+    }
+
+    /// Opens the log for reading. Every write answers `Transient`.
+    pub async fn open_read_only(url: &str) -> Result<Self, OpenError> {
+        open::reader(url).await
+    }
+
+    pub(super) const fn new(parts: Parts) -> Self {
+        Self { parts }
+    }
+
+    /// The database, as a person knows it; without a password.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.parts.name
+    }
+
+    pub(super) const fn pool(&self) -> &PgPool {
+        &self.parts.pool
+    }
+
+    pub(super) const fn secret_bytes(&self) -> [u8; 32] {
+        self.parts.secret
+    }
+
+    /// A clock of the caller's, where there is one: microseconds.
+    pub(super) fn given_now(&self) -> Option<i64> {
+        self.parts.clock.as_ref().map(|clock| clock.now().micros())
+    }
+
+    pub(super) fn writable(&self) -> Result<&Writer, LogError> {
+        self.parts.writer.as_ref().ok_or_else(|| LogError::Transient {
+            cause: "it is open for reading only; write through an engine".to_owned(),
+        })
+    }
+
+    /// Gives rows of another writer their place, where this handle may.
+    async fn adopt(&self, stream: &StreamId) -> Result<u64, LogError> {
+        self.writable()?;
+        let (pool, channel) = (&self.parts.pool, self.parts.channel.as_str());
+        let adopter = Adopter { pool, channel, now: self.given_now() };
+        let adopted = adopter.adopt(stream).await?;
+        poll(pool, &self.parts.view, &[]).await?;
+        Ok(adopted)
+    }
+
+    async fn repeated(&self, append: &Append) -> Result<Appended, LogError> {
+        let Some(key) = &append.key else {
+            let cause = "a key is known that was not given".to_owned();
+            return Err(LogError::Transient { cause });
+        };
+        let id = rows::text(&append.stream.aggregate_id);
+        let first = keys::find(&self.parts.pool, &id, &key.key).await?;
+        match first {
+            Some(first) if first.record.request == key.request => Ok(first.repeated()),
+            Some(_) => Err(LogError::KeyReused { key: key.key.clone() }),
+            None => {
+                let actual = self.stream_head(&append.stream).await?.map_or(0, |head| head.version);
+                Err(LogError::Conflict { stream: append.stream.clone(), actual })
+            }
+        }
+    }
+}
+
+impl fmt::Debug for PgLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PgLog").field("database", &self.parts.name).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl EventLog for PgLog {
+    fn identity(&self) -> LogIdentity {
+        self.parts.identity
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            max_event_bytes: MAX_EVENT_BYTES,
+            dense_positions: true,
+            shared_claims: true,
+        }
+    }
+
+    fn watch_head(&self) -> watch::Receiver<Position> {
+        self.parts.view.watch()
+    }
+
+    async fn now(&self) -> Result<Timestamp, LogError> {
+        let view = &self.parts.view;
+        if let Some(clock) = &self.parts.clock {
+            return Ok(clock.now().max(view.latest()));
+        }
+        if let Some(now) = view.now() {
+            return Ok(now);
+        }
+        poll(&self.parts.pool, view, &[]).await?;
+        let away = || LogError::Transient { cause: "the store's clock is not known".to_owned() };
+        view.now().ok_or_else(away)
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended, LogError> {
+        append.validate()?;
+        match self.writable()?.submit(append).await? {
+            Reply::Appended(appended) => Ok(appended),
+            Reply::Refused(error) => Err(error),
+            Reply::KeyKnown(append) => self.repeated(&append).await,
+            Reply::Foreign(append) => {
+                self.adopt(&append.stream).await?;
+                let actual = self.stream_head(&append.stream).await?.map_or(0, |head| head.version);
+                Err(LogError::Conflict { stream: append.stream, actual })
+            }
+        }
+    }
+
+    async fn read_stream(
+        &self,
+        stream: &StreamId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, LogError> {
+        loop {
+            if let Some(found) = events::of_stream(&self.parts.pool, stream, after, limit).await? {
+                return Ok(found);
+            }
+            self.adopt(stream).await?;
+        }
+    }
+
+    async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, LogError> {
+        let found = events::of_log(&self.parts.pool, after, limit).await?;
+        if let Some(last) = found.last() {
+            self.parts.view.saw_at(last.position, last.recorded_at);
+        }
+        Ok(found)
+    }
+
+    async fn stream_head(&self, stream: &StreamId) -> Result<Option<StreamHead>, LogError> {
+        loop {
+            match events::end(&self.parts.pool, stream).await? {
+                End::Nothing => return Ok(None),
+                End::At(head) => return Ok(Some(head)),
+                End::Foreign => {
+                    self.adopt(stream).await?;
+                }
+            }
+        }
+    }
+
+    async fn find_key(&self, aggregate_id: Uuid, key: &str) -> Result<Option<KeyRecord>, LogError> {
+        let found = keys::find(&self.parts.pool, &rows::text(&aggregate_id), key).await?;
+        Ok(found.map(|first| first.record))
+    }
+
+    async fn load_snapshot(&self, stream: &StreamId) -> Result<Option<Snapshot>, LogError> {
+        snapshots::load(&self.parts.pool, stream).await
+    }
+
+    async fn save_snapshot(&self, stream: &StreamId, snapshot: Snapshot) -> Result<(), LogError> {
+        self.writable()?;
+        snapshots::save(&self.parts.pool, stream, &snapshot).await
+    }
+
+    async fn put_blob(&self, blob: Blob) -> Result<(), LogError> {
+        blob.validate()?;
+        self.writable()?;
+        snapshots::put_blob(&self.parts.pool, &blob).await
+    }
+
+    async fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, LogError> {
+        snapshots::blob(&self.parts.pool, digest).await
+    }
+}

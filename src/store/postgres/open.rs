@@ -1,0 +1,147 @@
+//! Opens a log: as one of its nodes, which makes the tables where they are missing, or for reading.
+
+use std::sync::Arc;
+
+use specline_aggregates::Timestamp;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{Connection, Executor, Row};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use super::batch;
+use super::follow::{Follower, View, poll};
+use super::log::{Parts, PgLog};
+use super::writer::{Setup, Writer};
+use super::{OpenError, identity, migrations, session};
+use crate::store::{Clock, LogError, Position};
+
+/// The oldest server that has what the log needs.
+const MIN_SERVER: i32 = 140_000;
+
+/// Rows of writers that ended are dropped after this, in microseconds: a day.
+const WRITERS_LAST: i64 = 24 * 3_600_000_000;
+
+/// Where a log is, and how it is used.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `postgres://user@host/db`.
+    pub url: String,
+    /// Tests give their own; none is the server's clock.
+    pub clock: Option<Clock>,
+    /// Types of aggregates whose streams are looked after: rows that another writer left there are
+    /// adopted within a second, also when nobody loads them.
+    pub adopts: Vec<&'static str>,
+}
+
+impl Settings {
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { url: url.into(), clock: None, adopts: Vec::new() }
+    }
+}
+
+/// Opens the log as one of its nodes.
+pub(super) async fn node(settings: Settings) -> Result<PgLog, OpenError> {
+    let options = session::options(&settings.url)?;
+    let mut connection = connect(&options).await?;
+    migrations::migrate(&mut connection).await?;
+    let identity = identity::load_or_create(&mut connection).await?;
+    if identity.copying {
+        return Err(OpenError::Copying { database: name(&options) });
+    }
+    forget_old_writers(&mut connection).await?;
+    drop(connection.close().await);
+    assemble(options, settings, &identity, Mode::Node).await
+}
+
+/// Opens the log for reading only; nothing is made.
+pub(super) async fn reader(url: &str) -> Result<PgLog, OpenError> {
+    let options = session::options(url)?;
+    let mut connection = connect(&options).await?;
+    let database = name(&options);
+    migrations::check(&mut connection, &database).await?;
+    let identity = identity::load(&mut connection).await?;
+    drop(connection.close().await);
+    let identity = identity.ok_or(OpenError::Missing { database })?;
+    assemble(options, Settings::new(url), &identity, Mode::Reader).await
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Node,
+    Reader,
+}
+
+pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, OpenError> {
+    let unreachable = |error: sqlx::Error| OpenError::Unreachable {
+        database: name(options),
+        cause: error.to_string(),
+    };
+    let mut connection = PgConnection::connect_with(options).await.map_err(unreachable)?;
+    let sql = "SELECT current_setting('server_version_num')::integer, \
+               current_setting('server_version')";
+    let row = connection.fetch_one(sql).await.map_err(unreachable)?;
+    let version: i32 = row.try_get(0).map_err(unreachable)?;
+    if version < MIN_SERVER {
+        return Err(OpenError::Server { found: row.try_get(1).map_err(unreachable)? });
+    }
+    Ok(connection)
+}
+
+/// The database as a person knows it; never the password.
+pub(super) fn name(options: &PgConnectOptions) -> String {
+    let database = options.get_database().unwrap_or_default();
+    format!("{}:{}/{database}", options.get_host(), options.get_port())
+}
+
+async fn forget_old_writers(connection: &mut PgConnection) -> Result<(), OpenError> {
+    sqlx::query("DELETE FROM log_writers WHERE at < specline_clock() - $1")
+        .bind(WRITERS_LAST)
+        .execute(connection)
+        .await
+        .map_err(|error| OpenError::Damaged { cause: error.to_string() })?;
+    Ok(())
+}
+
+async fn assemble(
+    options: PgConnectOptions,
+    settings: Settings,
+    identity: &identity::Identity,
+    mode: Mode,
+) -> Result<PgLog, OpenError> {
+    let pool = session::pool(options.clone());
+    let channel = format!("specline_{}", identity.log.log_id.simple());
+    let view = Arc::new(View::new(Position(0), Timestamp::default()));
+    let damaged = |error: LogError| OpenError::Damaged { cause: error.to_string() };
+    poll(&pool, &view, &[]).await.map_err(damaged)?;
+    let follower = Follower {
+        pool: pool.clone(),
+        view: Arc::clone(&view),
+        channel: channel.clone(),
+        adopts: settings.adopts,
+        missed: Arc::new(Notify::new()),
+    };
+    let listening = session::listener(&options);
+    let tasks =
+        vec![tokio::spawn(follower.clone().poll_on()), tokio::spawn(follower.listen_on(listening))];
+    let writer = (mode == Mode::Node).then(|| {
+        Writer::start(Setup {
+            options: session::for_writer(&options),
+            identity: batch::Identity { writer: Uuid::now_v7(), channel: channel.clone() },
+            pool: pool.clone(),
+            clock: settings.clock.clone(),
+            view: Arc::clone(&view),
+        })
+    });
+    Ok(PgLog::new(Parts {
+        name: name(&options),
+        identity: identity.log,
+        secret: identity.secret,
+        clock: settings.clock,
+        channel,
+        pool,
+        view,
+        writer,
+        tasks,
+    }))
+}

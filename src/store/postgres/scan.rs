@@ -1,0 +1,102 @@
+//! The rows of the log as they lie in the table, for `verify` and for a copy: nothing is checked.
+
+use async_trait::async_trait;
+use sqlx::postgres::PgConnection;
+use sqlx::{Executor, PgPool};
+
+use super::error::log_error;
+use super::log::PgLog;
+use super::rows;
+use crate::store::verify::{MAX_PAGE_BYTES, Scan, Scanned, Unreadable, Verification, verify};
+use crate::store::{LogError, Position, Recorded, StreamHead};
+
+impl PgLog {
+    /// Checks the events from position `from` to `to`: see [`verify`].
+    pub async fn verify(
+        &self,
+        from: Position,
+        to: Position,
+        progress: impl FnMut(Position) + Send,
+    ) -> Result<Verification, LogError> {
+        verify(self, from, to, progress).await
+    }
+}
+
+#[async_trait]
+impl Scan for PgLog {
+    async fn scan(&self, from: Position, limit: usize) -> Result<Vec<Scanned>, LogError> {
+        page(&mut *acquire(self.pool()).await?, from, limit).await
+    }
+
+    async fn given_out(&self) -> Result<Position, LogError> {
+        given_out(&mut *acquire(self.pool()).await?).await
+    }
+
+    async fn head_before(&self, event: &Recorded) -> Result<Option<StreamHead>, LogError> {
+        head_before(&mut *acquire(self.pool()).await?, event).await
+    }
+}
+
+async fn acquire(pool: &PgPool) -> Result<sqlx::pool::PoolConnection<sqlx::Postgres>, LogError> {
+    pool.acquire().await.map_err(log_error)
+}
+
+/// A row that takes part of a page, as long as those before it have not filled it.
+fn page_sql() -> String {
+    format!(
+        "SELECT {} FROM (
+             SELECT e.*, sum(octet_length(payload::text) + octet_length(metadata::text)) OVER (
+                 ORDER BY position ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+             FROM (SELECT * FROM events WHERE position >= $1 ORDER BY position LIMIT $2) e
+         ) page WHERE coalesce(before, 0) < $3 ORDER BY position",
+        rows::EVENT_COLUMNS
+    )
+}
+
+pub(super) async fn page(
+    connection: &mut PgConnection,
+    from: Position,
+    limit: usize,
+) -> Result<Vec<Scanned>, LogError> {
+    let sql = page_sql();
+    let found = sqlx::query(&sql)
+        .bind(rows::stored(from.0))
+        .bind(rows::stored(limit as u64))
+        .bind(rows::stored(MAX_PAGE_BYTES as u64))
+        .fetch_all(connection)
+        .await
+        .map_err(log_error)?;
+    let scanned = found.iter().map(|row| {
+        rows::recorded(row).map_err(|error| Unreadable {
+            position: Position(rows::fetched(row, 0).unwrap_or(0)),
+            sequence: rows::fetched(row, 3).unwrap_or(0),
+            cause: error.to_string(),
+        })
+    });
+    Ok(scanned.collect())
+}
+
+pub(super) async fn given_out(connection: &mut PgConnection) -> Result<Position, LogError> {
+    let row = connection.fetch_one("SELECT position FROM log_head").await.map_err(log_error)?;
+    rows::fetched(&row, 0).map(Position).map_err(log_error)
+}
+
+pub(super) async fn head_before(
+    connection: &mut PgConnection,
+    event: &Recorded,
+) -> Result<Option<StreamHead>, LogError> {
+    let sql = "SELECT sequence, hash FROM events
+         WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence < $3 AND position < $4
+         ORDER BY sequence DESC LIMIT 1";
+    let found = sqlx::query(sql)
+        .bind(&event.stream.aggregate_type)
+        .bind(rows::text(&event.stream.aggregate_id))
+        .bind(rows::stored(event.sequence))
+        .bind(rows::stored(event.position.0))
+        .fetch_optional(connection)
+        .await
+        .map_err(log_error)?;
+    let Some(row) = found else { return Ok(None) };
+    let version = rows::fetched(&row, 0).map_err(log_error)?;
+    Ok(Some(StreamHead { version, hash: rows::digest(&row, 1).map_err(log_error)? }))
+}

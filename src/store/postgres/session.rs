@@ -1,0 +1,70 @@
+//! How every connection of the log is set up. PostgreSQL 14 to 17.
+
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+
+use super::OpenError;
+
+/// Connections that read, and write what stands beside the log: a few, as a statement takes
+/// microseconds, and as many nodes share the server's hundred.
+const N_CONNECTIONS: u32 = 8;
+
+/// Longest wait for a free connection, or a new one: below a caller's patience.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Idle connections are closed after this.
+const IDLE: Duration = Duration::from_mins(2);
+
+/// What the sessions of a log share.
+pub(super) fn options(url: &str) -> Result<PgConnectOptions, OpenError> {
+    let options: PgConnectOptions =
+        url.parse().map_err(|error: sqlx::Error| OpenError::Url { cause: error.to_string() })?;
+    Ok(options
+        .application_name("specline")
+        .options([
+            ("synchronous_commit", "on"),
+            // Far above a batch's time; below a caller's patience.
+            ("lock_timeout", "4s"),
+            // A node that is stopped in the middle of a transaction holds nobody up for longer.
+            ("idle_in_transaction_session_timeout", "5s"),
+            // A machine that vanished is noticed, and its locks with it.
+            ("tcp_keepalives_idle", "5"),
+            ("tcp_keepalives_interval", "2"),
+            ("tcp_keepalives_count", "3"),
+        ])
+        .statement_cache_capacity(64))
+}
+
+/// The writer's: its one statement looks everything up by key, also while the tables are too young
+/// to have statistics.
+pub(super) fn for_writer(options: &PgConnectOptions) -> PgConnectOptions {
+    options.clone().application_name("specline-writer").options([
+        ("enable_seqscan", "off"),
+        ("enable_hashjoin", "off"),
+        ("enable_mergejoin", "off"),
+        ("jit", "off"),
+    ])
+}
+
+pub(super) fn pool(options: PgConnectOptions) -> PgPool {
+    PgPoolOptions::new()
+        .min_connections(0)
+        .max_connections(N_CONNECTIONS)
+        .acquire_timeout(CONNECT_PATIENCE)
+        .idle_timeout(IDLE)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .connect_lazy_with(options)
+}
+
+/// One connection that only listens.
+pub(super) fn listener(options: &PgConnectOptions) -> PgPool {
+    PgPoolOptions::new()
+        .min_connections(0)
+        .max_connections(1)
+        .acquire_timeout(CONNECT_PATIENCE)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_lazy_with(options.clone().application_name("specline-listener"))
+}

@@ -1,0 +1,95 @@
+//! The rows of the log as they lie in the file, for `verify` and for a copy: nothing is checked.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use super::error::log_error;
+use super::log::SqliteLog;
+use super::rows::{self, EVENT_COLUMNS};
+use crate::store::verify::{MAX_PAGE_BYTES, Scan, Scanned, Unreadable, Verification, verify};
+use crate::store::{LogError, Position, Recorded, StreamHead};
+
+impl SqliteLog {
+    /// Checks the events from position `from` to `to`: see [`verify`].
+    pub async fn verify(
+        &self,
+        from: Position,
+        to: Position,
+        progress: impl FnMut(Position) + Send,
+    ) -> Result<Verification, LogError> {
+        verify(self, from, to, progress).await
+    }
+}
+
+#[async_trait]
+impl Scan for SqliteLog {
+    async fn scan(&self, from: Position, limit: usize) -> Result<Vec<Scanned>, LogError> {
+        self.read(move |connection| page(connection, from, limit)).await
+    }
+
+    async fn given_out(&self) -> Result<Position, LogError> {
+        self.read(|connection| given_out(connection).map_err(log_error)).await
+    }
+
+    async fn head_before(&self, event: &Recorded) -> Result<Option<StreamHead>, LogError> {
+        let key = Recorded { payload: String::new(), metadata: String::new(), ..event.clone() };
+        self.read(move |connection| head_before(connection, &key).map_err(log_error)).await
+    }
+}
+
+pub(super) fn page(
+    connection: &Connection,
+    from: Position,
+    limit: usize,
+) -> Result<Vec<Scanned>, LogError> {
+    let sql = format!(
+        "SELECT {EVENT_COLUMNS} FROM events WHERE position >= ?1 ORDER BY position LIMIT ?2"
+    );
+    let mut statement = connection.prepare_cached(&sql).map_err(log_error)?;
+    let key = (rows::stored(from.0), rows::stored(limit as u64));
+    let mut found = statement.query(key).map_err(log_error)?;
+    let (mut page, mut bytes) = (Vec::new(), 0);
+    while bytes < MAX_PAGE_BYTES
+        && let Some(row) = found.next().map_err(log_error)?
+    {
+        let event = rows::recorded(row);
+        bytes += event.as_ref().map_or(0, |event| event.payload.len() + event.metadata.len());
+        page.push(event.map_err(|error| unreadable(row, &error)));
+    }
+    Ok(page)
+}
+
+fn unreadable(row: &Row<'_>, error: &LogError) -> Unreadable {
+    Unreadable {
+        position: Position(rows::fetched(row, 0).unwrap_or(0)),
+        sequence: rows::fetched(row, 3).unwrap_or(0),
+        cause: error.to_string(),
+    }
+}
+
+/// SQLite remembers the highest position that it gave out.
+pub(super) fn given_out(connection: &Connection) -> rusqlite::Result<Position> {
+    let sql = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'";
+    connection.query_row(sql, [], |row| rows::fetched(row, 0)).map(Position)
+}
+
+pub(super) fn head_before(
+    connection: &Connection,
+    event: &Recorded,
+) -> rusqlite::Result<Option<StreamHead>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT sequence, hash FROM events
+         WHERE aggregate_type = ?1 AND aggregate_id = ?2 AND sequence < ?3 AND position < ?4
+         ORDER BY sequence DESC LIMIT 1",
+    )?;
+    let key = (
+        &event.stream.aggregate_type,
+        rows::text(&event.stream.aggregate_id),
+        rows::stored(event.sequence),
+        rows::stored(event.position.0),
+    );
+    let found = statement.query_row(key, |row| {
+        Ok(StreamHead { version: rows::fetched(row, 0)?, hash: rows::digest(row, 1)? })
+    });
+    found.optional()
+}
