@@ -85,6 +85,7 @@ BEGIN
     WHERE c.expires_at <= v_now;
     SELECT coalesce(array_agg(c.key), '{}') INTO v_held FROM work_claims c
     WHERE c.owner = p_id AND c.key = ANY (p_duties);
+    DELETE FROM work_claims c WHERE c.expires_at < v_now - 3600000000;
     DELETE FROM nodes n WHERE n.expires_at < v_now - 3600000000
         AND NOT EXISTS (SELECT FROM leases l WHERE l.engine = n.id AND l.state <> 'ended');
     RETURN QUERY

@@ -28,7 +28,7 @@ pub struct PlaceArgs {
     /// upwards is used.
     #[arg(long, global = true, value_name = "DIR")]
     pub repo: Option<PathBuf>,
-    /// The log itself: sqlite:FILE.
+    /// The log itself: sqlite:FILE, or postgres://USER@HOST/DB, which any number of engines share.
     #[arg(long, global = true, value_name = "URL", env = "SPECLINE_STORE")]
     pub store: Option<String>,
 }
@@ -138,6 +138,10 @@ pub(super) enum Command {
         /// Address and port. Only loopback addresses are taken.
         #[arg(long, default_value = "127.0.0.1:0")]
         listen: String,
+        /// Where workers reach this engine, when that is not where it listens: a load balancer
+        /// before several engines, say.
+        #[arg(long, value_name = "URL")]
+        advertise: Option<String>,
     },
     /// What runs inside a sandbox; its orders come by environment.
     Worker,
@@ -305,7 +309,7 @@ pub struct RestoreArgs {
     /// The backup.
     #[arg(value_name = "FILE", required_unless_present = "in_place")]
     pub file: Option<PathBuf>,
-    /// Move a log that has events aside.
+    /// Move a log that has events aside, and end sandboxes of it that live.
     #[arg(long)]
     pub force: bool,
     /// The log was put back by another program (pg_restore, a recovery, a copied file): end the

@@ -9,7 +9,7 @@ use super::args::{ApproveArgs, EditArgs, PlaceArgs, RejectArgs};
 use super::host::{Duties, Host};
 use super::reads::parse_id;
 use super::run::resume_command;
-use super::{Exit, Failure, Place, print};
+use super::{Exit, Failure, Location, print};
 use crate::engine::Leave;
 use crate::http::{ApprovalBody, EditBody, RejectionBody};
 
@@ -29,7 +29,7 @@ async fn waiting(host: &Host, id: SpecId, phase: Phase) -> Result<Waiting, Failu
 }
 
 pub async fn approve(args: &PlaceArgs, approve: ApproveArgs) -> Result<Exit, Failure> {
-    let (place, id) = (Place::find(args)?, parse_id(&approve.spec)?);
+    let (place, id) = (Location::find(args)?, parse_id(&approve.spec)?);
     let host = Host::connect(&place, Duties::Rest).await?;
     let result = approve_on(&host, id, approve).await;
     finish(host, args, id, result).await
@@ -63,7 +63,7 @@ async fn approve_on(host: &Host, id: SpecId, approve: ApproveArgs) -> Result<boo
 }
 
 pub async fn reject(args: &PlaceArgs, reject: RejectArgs) -> Result<Exit, Failure> {
-    let (place, id) = (Place::find(args)?, parse_id(&reject.spec)?);
+    let (place, id) = (Location::find(args)?, parse_id(&reject.spec)?);
     let host = Host::connect(&place, Duties::Rest).await?;
     let result = reject_on(&host, id, reject).await;
     finish(host, args, id, result).await
@@ -84,7 +84,7 @@ async fn reject_on(host: &Host, id: SpecId, reject: RejectArgs) -> Result<bool, 
 }
 
 pub async fn edit(args: &PlaceArgs, edit: EditArgs) -> Result<Exit, Failure> {
-    let (place, id) = (Place::find(args)?, parse_id(&edit.spec)?);
+    let (place, id) = (Location::find(args)?, parse_id(&edit.spec)?);
     let host = Host::connect(&place, Duties::Rest).await?;
     let result = edit_on(&host, id, edit).await;
     finish(host, args, id, result).await

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::PlaceArgs;
 use super::place::state_folder;
-use super::{Exit, Failure, Place, print};
+use super::{Exit, Failure, Location, print};
 use crate::agent::{self, Job};
 use crate::prompts;
 use crate::protocol::Work;
@@ -30,8 +30,12 @@ pub async fn doctor(
     let probed = tokio::task::spawn_blocking(|| isolation::probe().describe()).await;
     well &= say("isolation", &probed.map_err(|error| error.to_string()));
     well &= say("state", &writable(&state_folder("doctor")));
-    let log = match Place::find(args) {
-        Ok(place) => Ok(place.log.display().to_string()),
+    let log = match Location::find(args) {
+        Ok(location @ Location::Postgres(_)) => {
+            let opened = location.open_to_read().await;
+            opened.map(|_| location.shown()).map_err(|failure| failure.message)
+        }
+        Ok(location @ Location::Files(_)) => Ok(location.shown()),
         Err(_) => Ok("none here yet; `specline run` makes one".to_owned()),
     };
     well &= say("log", &log);

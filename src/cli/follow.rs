@@ -7,7 +7,7 @@ use specline_aggregates::{EventSourced, SpecId, spec::Spec};
 use super::api::ApiError;
 use super::display::Display;
 use super::host::{Duties, Host};
-use super::{Exit, Failure, Place};
+use super::{Exit, Failure, Location};
 use crate::engine::Leave;
 use crate::view::SpecView;
 
@@ -24,7 +24,7 @@ pub enum Followed {
 /// Follows `spec` on `host`, which may be replaced on the way. What happened before the display's
 /// beginning is not shown again.
 pub async fn follow(
-    place: &Place,
+    place: &Location,
     host: &mut Host,
     spec: SpecId,
     display: &Display,

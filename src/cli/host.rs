@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,13 +12,14 @@ use specline_aggregates::SpecId;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::location::{Location, Opened, join, take_files};
 use super::place::state_folder;
 use super::{Api, Exit, Failure, Place};
-use crate::engine::{Engine, Fatal, Leave, Settings};
+use crate::engine::{Engine, Fatal, Leave, Settings, StartError};
 use crate::http;
+use crate::sandbox::Provider;
 use crate::sandbox::isolation::{self, Choice};
 use crate::sandbox::process::{LocalMachine, Options};
-use crate::store::{Clock, OpenError, SqliteLog};
 
 /// How long a held log is tried again: its engine may be starting or stopping.
 const BUSY_PATIENCE: Duration = Duration::from_secs(5);
@@ -59,36 +60,42 @@ struct Local {
     stop: CancellationToken,
     server: tokio::task::JoinHandle<io::Result<()>>,
     duties: Duties,
+    /// The file that names this engine, and whether it stays when the engine stops: the next one
+    /// on the same files takes up its port.
+    left: Option<(PathBuf, bool)>,
+}
+
+/// Where an engine listens.
+#[derive(Debug, Clone, Default)]
+pub struct Listen {
+    pub address: Option<SocketAddr>,
+    /// Where workers reach it, when that is not where it listens: a load balancer, say.
+    pub advertise: Option<String>,
 }
 
 impl Host {
-    /// Takes the log if it is free, else finds the engine that holds it.
-    pub async fn connect(place: &Place, duties: Duties) -> Result<Self, Failure> {
-        Self::listen(place, duties, None).await
+    /// Takes the log if it is free, else finds the engine that holds it. A log that engines share
+    /// is always free.
+    pub async fn connect(place: &Location, duties: Duties) -> Result<Self, Failure> {
+        Self::listen(place, duties, Listen::default()).await
     }
 
     /// The same, at a given address.
-    pub async fn listen(
-        place: &Place,
-        duties: Duties,
-        address: Option<SocketAddr>,
-    ) -> Result<Self, Failure> {
-        place.make()?;
+    pub async fn listen(place: &Location, duties: Duties, listen: Listen) -> Result<Self, Failure> {
+        let files = match place {
+            Location::Files(files) => files,
+            Location::Postgres(url) => {
+                let opened = join(url).await?;
+                return Self::start(place, opened, duties, listen).await;
+            }
+        };
+        files.make()?;
         let end = tokio::time::Instant::now() + BUSY_PATIENCE;
         loop {
-            let path = place.log.clone();
-            let opened =
-                tokio::task::spawn_blocking(move || SqliteLog::open(&path, Clock::system()));
-            let opened = opened.await.map_err(|e| Failure::failed(format!("the log: {e}")))?;
-            match opened {
-                Ok(log) => return Self::start(place, log, duties, address).await,
-                Err(OpenError::Busy { .. }) => {}
-                Err(error @ OpenError::Newer { .. }) => {
-                    return Err(Failure::new(Exit::Busy, error.to_string()));
-                }
-                Err(error) => return Err(Failure::new(Exit::Configuration, error.to_string())),
+            if let Some(opened) = take_files(files).await? {
+                return Self::start(place, opened, duties, listen).await;
             }
-            if let Some(api) = running(place).await {
+            if let Some(api) = running(files).await {
                 return Ok(Self { api, local: None });
             }
             if tokio::time::Instant::now() >= end {
@@ -96,7 +103,7 @@ impl Host {
                     Exit::Busy,
                     format!(
                         "another engine holds {}, and does not answer; stop it, or try again",
-                        place.log.display()
+                        files.log.display()
                     ),
                 ));
             }
@@ -105,24 +112,35 @@ impl Host {
     }
 
     async fn start(
-        place: &Place,
-        log: SqliteLog,
+        place: &Location,
+        opened: Opened,
         duties: Duties,
-        address: Option<SocketAddr>,
+        listen: Listen,
     ) -> Result<Self, Failure> {
-        let log = Arc::new(log);
-        let listener = bind(address, &place.engine_file).await?;
+        let state = state_folder(&opened.log.identity().log_id.to_string());
+        let listener = bind(listen.address, place).await?;
         let address = listener.local_addr().map_err(|e| Failure::failed(e.to_string()))?;
-        let api_url = format!("http://{address}");
-        let engine = open_engine(place, Arc::clone(&log), &api_url).await?;
+        let own_url = format!("http://{address}");
+        let api_url = listen.advertise.unwrap_or_else(|| own_url.clone());
+        let engine = open_engine(place, opened, state.clone(), &api_url).await?;
         let token = engine.operator_token();
-        let file = EngineFile {
-            api_url: api_url.clone(),
-            operator_token: token.clone(),
-            pid: std::process::id(),
-            runs_duties: duties == Duties::Run,
+        let left = match place {
+            Location::Files(files) => Some(files.engine_file.clone()),
+            // Each node of this machine leaves a file of its own, for as long as it runs.
+            Location::Postgres(_) if duties == Duties::Run => {
+                Some(state.join(format!("engine-{}.json", address.port())))
+            }
+            Location::Postgres(_) => None,
         };
-        leave_file(&place.engine_file, &file)?;
+        if let Some(path) = &left {
+            let file = EngineFile {
+                api_url: own_url.clone(),
+                operator_token: token.clone(),
+                pid: std::process::id(),
+                runs_duties: duties == Duties::Run,
+            };
+            leave_file(path, &file)?;
+        }
         if duties == Duties::Run {
             engine.start().await.map_err(|e| Failure::failed(chain(&e)))?;
         } else {
@@ -131,8 +149,16 @@ impl Host {
         let stop = CancellationToken::new();
         let app = http::Api::new(engine.clone(), &token);
         let server = tokio::spawn(http::serve(listener, app, stop.clone()));
-        let api = Api::new(&api_url, &token)?;
-        Ok(Self { api, local: Some(Local { engine, stop, server, duties }) })
+        let api = Api::new(&own_url, &token)?;
+        let kept = matches!(place, Location::Files(_));
+        let local = Local { engine, stop, server, duties, left: left.map(|path| (path, kept)) };
+        Ok(Self { api, local: Some(local) })
+    }
+
+    /// Where this engine's file is, which has the operator's token.
+    #[must_use]
+    pub fn engine_file(&self) -> Option<&Path> {
+        self.local.as_ref()?.left.as_ref().map(|(path, _)| path.as_path())
     }
 
     /// The engine, when it runs in this process.
@@ -180,12 +206,18 @@ impl Host {
         local.server.abort();
         drop(local.server.await);
         local.engine.close().await;
+        if let Some((path, false)) = local.left {
+            drop(std::fs::remove_file(path));
+        }
     }
 }
 
-async fn open_engine(place: &Place, log: Arc<SqliteLog>, api_url: &str) -> Result<Engine, Failure> {
-    let log_id = crate::store::EventLog::identity(&*log).log_id.to_string();
-    let state = state_folder(&log_id);
+async fn open_engine(
+    place: &Location,
+    opened: Opened,
+    state: PathBuf,
+    api_url: &str,
+) -> Result<Engine, Failure> {
     let machine = tokio::task::spawn_blocking(move || machine(state))
         .await
         .map_err(|error| Failure::failed(error.to_string()))??;
@@ -194,15 +226,21 @@ async fn open_engine(place: &Place, log: Arc<SqliteLog>, api_url: &str) -> Resul
     }
     let snapshots = machine.snapshots().clone();
     let settings = Settings {
-        log: log.clone(),
-        side: log,
-        read_models: specline_projections::Place::File(place.read_models.clone()),
+        log: opened.log,
+        side: opened.side,
+        read_models: place.read_models(),
         provider: Arc::new(machine),
         snapshots,
         api_url: api_url.to_owned(),
         hidden: place.hidden(),
     };
-    Engine::open(settings).await.map_err(|error| Failure::new(Exit::Configuration, chain(&error)))
+    let newer = |error: &StartError| {
+        matches!(error, StartError::ReadModels(specline_projections::Error::Newer { .. }))
+    };
+    Engine::open(settings).await.map_err(|error| {
+        let exit = if newer(&error) { Exit::Busy } else { Exit::Configuration };
+        Failure::new(exit, chain(&error))
+    })
 }
 
 /// The sandbox provider of this machine.
@@ -225,14 +263,18 @@ pub(super) fn machine(state: std::path::PathBuf) -> Result<LocalMachine, Failure
 }
 
 /// The old port when it is free, so that sandboxes that outlived the last engine find this one.
-async fn bind(address: Option<SocketAddr>, file: &Path) -> Result<TcpListener, Failure> {
+async fn bind(address: Option<SocketAddr>, place: &Location) -> Result<TcpListener, Failure> {
     let busy = |error: io::Error| {
         Failure::new(Exit::Configuration, format!("the address cannot be listened on: {error}"))
     };
     if let Some(address) = address.filter(|address| address.port() != 0) {
         return TcpListener::bind(address).await.map_err(busy);
     }
-    let before = read_file(file).and_then(|file| file.api_url.rsplit(':').next()?.parse().ok());
+    let before = match place {
+        Location::Files(files) => read_file(&files.engine_file),
+        Location::Postgres(_) => None,
+    };
+    let before = before.and_then(|file| file.api_url.rsplit(':').next()?.parse().ok());
     if let Some(port) = before
         && let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await
     {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::args::{ListArgs, PlaceArgs, TaskArgs};
 use super::host::{Duties, Host};
 use super::reads::parse_id;
-use super::{Api, Exit, Failure, Place, print};
+use super::{Api, Exit, Failure, Location, print};
 use crate::engine::Leave;
 
 /// Every spec that fits `filter` (a part of a query string), newest first.
@@ -55,7 +55,7 @@ fn text(item: &Value, name: &str) -> String {
 }
 
 pub async fn list(args: &PlaceArgs, list: ListArgs) -> Result<Exit, Failure> {
-    let place = Place::find(args)?;
+    let place = Location::find(args)?;
     let host = Host::connect(&place, Duties::Rest).await?;
     let filter = filter(&[
         ("status", list.status.as_deref()),
@@ -83,7 +83,7 @@ pub async fn list(args: &PlaceArgs, list: ListArgs) -> Result<Exit, Failure> {
 }
 
 pub async fn tasks(args: &PlaceArgs, tasks: TaskArgs) -> Result<Exit, Failure> {
-    let place = Place::find(args)?;
+    let place = Location::find(args)?;
     let spec = tasks.spec.as_deref().map(parse_id).transpose()?.map(|id| id.to_string());
     let host = Host::connect(&place, Duties::Rest).await?;
     let filter = filter(&[("spec", spec.as_deref()), ("status", tasks.status.as_deref())]);
@@ -115,7 +115,7 @@ pub async fn tasks(args: &PlaceArgs, tasks: TaskArgs) -> Result<Exit, Failure> {
 }
 
 pub async fn requirements(args: &PlaceArgs, spec: &str, json: bool) -> Result<Exit, Failure> {
-    let place = Place::find(args)?;
+    let place = Location::find(args)?;
     let id = parse_id(spec)?;
     let host = Host::connect(&place, Duties::Rest).await?;
     let found = host.api.get::<Value>(&format!("/api/v1/specs/{id}/requirements")).await;

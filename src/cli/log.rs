@@ -9,7 +9,8 @@ use super::args::{LogCommand, PlaceArgs};
 use super::copy::log_copy;
 use super::reads::open;
 use super::{Exit, Failure, print};
-use crate::store::{EventLog, Position};
+use crate::store::Position;
+use crate::store::verify::verify;
 
 pub async fn log(args: &PlaceArgs, command: LogCommand) -> Result<Exit, Failure> {
     match command {
@@ -19,14 +20,15 @@ pub async fn log(args: &PlaceArgs, command: LogCommand) -> Result<Exit, Failure>
 }
 
 async fn log_verify(args: &PlaceArgs, json: bool) -> Result<Exit, Failure> {
-    let log = open(args).await?;
-    let head = *log.watch_head().borrow();
+    let log = open(args).await?.rows;
+    let head = log.given_out().await.map_err(|error| Failure::failed(error.to_string()))?;
     let bar = if std::io::stderr().is_terminal() {
         ProgressBar::new(head.0)
     } else {
         ProgressBar::hidden()
     };
-    let verified = log.verify(Position(1), Position(u64::MAX), |at| bar.set_position(at.0)).await;
+    let (from, to) = (Position(1), Position(u64::MAX));
+    let verified = verify(&*log, from, to, |at| bar.set_position(at.0)).await;
     bar.finish_and_clear();
     let verified = verified.map_err(|error| Failure::failed(error.to_string()))?;
     let difference = verified.first_difference.as_ref();

@@ -12,6 +12,7 @@ mod exit;
 mod follow;
 mod host;
 mod lists;
+mod location;
 mod log;
 mod place;
 pub mod print;
@@ -31,6 +32,7 @@ pub use api::Api;
 pub use args::PlaceArgs;
 pub use exit::{Exit, Failure};
 pub use host::{Duties, Host};
+pub use location::Location;
 pub use place::Place;
 
 use std::process::ExitCode;
@@ -102,7 +104,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Backup(args) => backup::backup(place, args).await,
         Command::Restore(args) => restore::restore(place, args).await,
         Command::Worker => worker::worker().await,
-        Command::Serve { listen } => serve::serve(place, &listen).await,
+        Command::Serve { listen, advertise } => serve::serve(place, &listen, advertise).await,
         Command::Doctor { agent, agent_env } => doctor::doctor(place, agent, agent_env).await,
         Command::Bench { command } => crate::bench::bench(place, command).await,
         Command::Completions { shell } => {

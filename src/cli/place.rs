@@ -44,7 +44,8 @@ impl Place {
             Some(("sqlite", path)) => path.trim_start_matches("//"),
             Some((scheme, _)) if scheme.len() > 1 => {
                 return Err(configuration(format!(
-                    "--store {scheme}: this version keeps its log in SQLite; use sqlite:FILE"
+                    "--store {scheme}: not a store that this takes; use sqlite:FILE, or \
+                     postgres://USER@HOST/DB where engines share one log"
                 )));
             }
             _ => url,

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::args::{PlaceArgs, ProjectionsCommand};
 use super::host::{Duties, Host};
-use super::{Exit, Failure, Place, print};
+use super::{Exit, Failure, Location, print};
 use crate::engine::Leave;
 
 pub async fn projections(
@@ -12,7 +12,7 @@ pub async fn projections(
     command: Option<ProjectionsCommand>,
     json: bool,
 ) -> Result<Exit, Failure> {
-    let place = Place::find(args)?;
+    let place = Location::find(args)?;
     let host = Host::connect(&place, Duties::Rest).await?;
     let result = match command {
         None | Some(ProjectionsCommand::List) => host.api.get::<Value>("/api/v1/projections").await,

@@ -8,8 +8,9 @@ use specline_aggregates::spec::Spec;
 use uuid::Uuid;
 
 use super::args::PlaceArgs;
-use super::{Exit, Failure, Place, print};
-use crate::store::{AggregateStore, EventLog, Position, Recorded, SqliteLog, StreamId};
+use super::location::Opened;
+use super::{Exit, Failure, Location, print};
+use crate::store::{AggregateStore, EventLog, Position, Recorded, StreamId};
 use crate::view::{EventView, SpecView};
 
 /// Events read at a time.
@@ -25,17 +26,13 @@ pub fn parse_id(text: &str) -> Result<SpecId, Failure> {
 }
 
 /// The log, for reading beside whoever writes it.
-pub async fn open(args: &PlaceArgs) -> Result<Arc<SqliteLog>, Failure> {
-    let place = Place::find(args)?;
-    let opened = tokio::task::spawn_blocking(move || SqliteLog::open_read_only(&place.log)).await;
-    let opened = opened.map_err(|error| Failure::failed(error.to_string()))?;
-    let log = opened.map_err(|error| Failure::new(Exit::Configuration, error.to_string()))?;
-    Ok(Arc::new(log))
+pub async fn open(args: &PlaceArgs) -> Result<Opened, Failure> {
+    Location::find(args)?.open_to_read().await
 }
 
 /// The spec as it was after event `to`; as it is, without.
 pub async fn spec_at(args: &PlaceArgs, id: SpecId, to: u64) -> Result<Arc<Spec>, Failure> {
-    let store = AggregateStore::<Spec>::new(open(args).await?);
+    let store = AggregateStore::<Spec>::new(open(args).await?.log);
     let loaded = store.load_at(id.uuid(), to).await;
     let loaded = loaded.map_err(|error| Failure::failed(super::host::chain(&error)))?;
     if loaded.head.is_none() {
@@ -125,7 +122,7 @@ pub async fn checkpoints(args: &PlaceArgs, spec: &str, json: bool) -> Result<Exi
 
 /// Whose events are read, and after which.
 struct Reading {
-    log: Arc<SqliteLog>,
+    log: Arc<dyn EventLog>,
     stream: Option<StreamId>,
     after: u64,
 }
@@ -158,7 +155,7 @@ pub async fn events(
         }
         None => None,
     };
-    let mut reading = Reading { log: open(args).await?, stream, after: 0 };
+    let mut reading = Reading { log: open(args).await?.log, stream, after: 0 };
     let mut seen = false;
     loop {
         let page = reading.next().await?;

@@ -14,6 +14,7 @@ use super::host::machine;
 use super::place::state_folder;
 use super::{Exit, Failure, Place, print};
 use crate::sandbox::Provider;
+use crate::sandbox::process::LocalMachine;
 use crate::sandbox::provider::Life;
 use crate::store::sqlite::{Present, Restore, RestoreError};
 use crate::store::{Clock, LogIdentity, OpenError};
@@ -43,23 +44,31 @@ async fn from_file(
     let restore = Restore::prepare(file, &place.log).await.map_err(failure)?;
     refuse_to_replace(restore.present(), options, &place.log)?;
     let (identity, events) = (restore.identity(), restore.n_events());
-    let lost = leave_lost_time(&place, identity.log_id, aside).await?;
+    let replaced = restore.present().and_then(|present| present.identity);
+    let living = Living::allowed(replaced, identity.log_id, options.force);
+    let lost = leave_lost_time(identity.log_id, living, aside).await?;
+    remove_read_models(&place.read_models)?;
     let kept = restore.put_in_place(&format!("replaced-{aside}")).map_err(configuration)?;
     report(options, &Done { identity, events: Some(events), kept, lost });
     Ok(Exit::Completed)
 }
 
 async fn in_place(args: &PlaceArgs, options: &RestoreArgs, aside: &str) -> Result<Exit, Failure> {
-    let place = Place::find(args)?;
-    let url = args.store.clone().filter(|_| is_postgres(args));
-    let url = url.unwrap_or_else(|| format!("sqlite:{}", place.log.display()));
+    // Read models in PostgreSQL are rebuilt when they see the new incarnation.
+    let place = if is_postgres(args) { None } else { Some(Place::find(args)?) };
+    let file = place.as_ref().map(|place| format!("sqlite:{}", place.log.display()));
+    let url = file.or_else(|| args.store.clone()).unwrap_or_default();
     let house = open_house(&url, Way::From).await?;
     let deed = house.deed().await.map_err(|error| Failure::failed(error.to_string()))?;
     let Some(deed) = deed else {
         let message = format!("there is no log in {}", house.name());
         return Err(Failure::new(Exit::Configuration, message));
     };
-    let lost = leave_lost_time(&place, deed.identity.log_id, aside).await?;
+    let living = Living::allowed(None, deed.identity.log_id, options.force);
+    let lost = leave_lost_time(deed.identity.log_id, living, aside).await?;
+    if let Some(place) = place {
+        remove_read_models(&place.read_models)?;
+    }
     let anew = house.begin_anew(0).await;
     let identity = anew.map_err(|error| Failure::failed(error.to_string()))?;
     report(options, &Done { identity, events: None, kept: None, lost });
@@ -88,26 +97,80 @@ fn refuse_to_replace(
     )))
 }
 
+/// Whether living sandboxes of the log may be ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Living {
+    End,
+    /// They may belong to an engine on another copy of the log.
+    Refuse,
+}
+
+impl Living {
+    /// The log that is replaced is held: it has no engine. Of others nothing is known.
+    fn allowed(replaced: Option<LogIdentity>, log_id: Uuid, force: bool) -> Self {
+        let own = replaced.is_some_and(|identity| identity.log_id == log_id);
+        if own || force { Self::End } else { Self::Refuse }
+    }
+}
+
 /// What the time that is lost has left on this machine: its sandboxes are ended and moved aside, so
-/// that ids that come again do not meet old folders, and its read models are removed.
+/// that ids that come again do not meet old folders.
 async fn leave_lost_time(
-    place: &Place,
     log_id: Uuid,
+    living: Living,
     aside: &str,
 ) -> Result<Option<PathBuf>, Failure> {
     let state = state_folder(&log_id.to_string());
-    let moved = if state.join("sandboxes").exists() {
-        end_sandboxes(state.clone()).await?;
-        let to = state.join(format!("sandboxes.lost-{aside}"));
-        fs::rename(state.join("sandboxes"), &to).map_err(|error| {
-            Failure::failed(format!("{} cannot be moved aside: {error}", state.display()))
-        })?;
-        Some(to)
-    } else {
-        None
+    let sandboxes = state.join("sandboxes");
+    let is_empty =
+        |folder: &Path| fs::read_dir(folder).map_or(true, |mut all| all.next().is_none());
+    if is_empty(&sandboxes) {
+        return Ok(None);
+    }
+    end_sandboxes(state.clone(), living).await?;
+    let to = state.join(format!("sandboxes.lost-{aside}"));
+    fs::rename(&sandboxes, &to).map_err(|error| {
+        Failure::failed(format!("{} cannot be moved aside: {error}", sandboxes.display()))
+    })?;
+    // An empty one in its place.
+    provider(state).await?;
+    Ok(Some(to))
+}
+
+async fn provider(state: PathBuf) -> Result<LocalMachine, Failure> {
+    let made = tokio::task::spawn_blocking(move || machine(state)).await;
+    made.map_err(|error| Failure::failed(error.to_string()))?
+}
+
+async fn end_sandboxes(state: PathBuf, living: Living) -> Result<(), Failure> {
+    let machine = provider(state).await?;
+    let failed = |error: &dyn std::error::Error| {
+        Failure::failed(format!(
+            "a sandbox of the time that is lost could not be ended: {}; end it and try again",
+            super::host::chain(error)
+        ))
     };
+    let listed = machine.list().await.map_err(|error| failed(&error))?;
+    let alive: Vec<_> = listed.iter().filter(|listed| listed.life == Life::Alive).collect();
+    if living == Living::Refuse && !alive.is_empty() {
+        return Err(Failure::usage(format!(
+            "{} sandboxes of this log are alive on this machine: perhaps an engine runs on another \
+             copy of the log; stop it, or end them with --force. Nothing was changed",
+            alive.len()
+        )));
+    }
+    for listed in alive {
+        if let Some(handle) = &listed.handle {
+            let ended = machine.terminate(listed.sandbox, handle).await;
+            ended.map_err(|error| failed(&error))?;
+        }
+    }
+    Ok(())
+}
+
+fn remove_read_models(file: &Path) -> Result<(), Failure> {
     for suffix in ["", "-wal", "-shm", "-journal"] {
-        let mut name = place.read_models.as_os_str().to_owned();
+        let mut name = file.as_os_str().to_owned();
         name.push(suffix);
         let path = PathBuf::from(name);
         match fs::remove_file(&path) {
@@ -116,24 +179,6 @@ async fn leave_lost_time(
                 return Err(Failure::failed(message));
             }
             Ok(()) | Err(_) => {}
-        }
-    }
-    Ok(moved)
-}
-
-async fn end_sandboxes(state: PathBuf) -> Result<(), Failure> {
-    let machine = tokio::task::spawn_blocking(move || machine(state)).await;
-    let machine = machine.map_err(|error| Failure::failed(error.to_string()))??;
-    let failed = |error: &dyn std::error::Error| {
-        Failure::failed(format!(
-            "a sandbox of the time that is lost could not be ended: {}; end it and try again",
-            super::host::chain(error)
-        ))
-    };
-    for listed in machine.list().await.map_err(|error| failed(&error))? {
-        if let (Life::Alive, Some(handle)) = (listed.life, &listed.handle) {
-            let ended = machine.terminate(listed.sandbox, handle).await;
-            ended.map_err(|error| failed(&error))?;
         }
     }
     Ok(())

@@ -10,12 +10,15 @@ use super::host::{Duties, Host};
 use super::lists::all_specs;
 use super::reads::parse_id;
 use super::run::resume_command;
-use super::{Exit, Failure, Place, print, summary};
+use super::{Exit, Failure, Location, print, summary};
 use crate::engine::Leave;
 use crate::view::SpecView;
 
+/// Pause between looks at a read model that is being built.
+const LOOK: std::time::Duration = std::time::Duration::from_millis(20);
+
 pub async fn resume(args: &PlaceArgs, spec: Option<String>, json: bool) -> Result<Exit, Failure> {
-    let place = Place::find(args)?;
+    let place = Location::find(args)?;
     let mut host = Host::connect(&place, Duties::Run).await?;
     let wanted = spec.as_deref().map(parse_id).transpose()?;
     let specs = loop {
@@ -74,6 +77,7 @@ async fn set_all_going(host: &Host, wanted: Option<SpecId>) -> Result<Vec<SpecVi
 }
 
 async fn unfinished(host: &Host) -> Result<Vec<SpecId>, Failure> {
+    wait_for_board(host).await?;
     let mut ids: Vec<SpecId> = Vec::new();
     for line in all_specs(&host.api, "").await? {
         let Some(id) = line["id"].as_str().and_then(|id| id.parse().ok()) else { continue };
@@ -90,6 +94,24 @@ async fn unfinished(host: &Host) -> Result<Vec<SpecId>, Failure> {
     // Oldest first.
     ids.reverse();
     Ok(ids)
+}
+
+/// The list of specs is a read model: in a new house, or after a restore, it is built first.
+async fn wait_for_board(host: &Host) -> Result<(), Failure> {
+    let mut head = None;
+    loop {
+        let now: serde_json::Value = host.api.get("/api/v1/projections").await?;
+        let head = *head.get_or_insert(now["head"].as_u64());
+        let behind = |model: &serde_json::Value| {
+            model["name"] == "spec_board"
+                && model["error"].is_null()
+                && model["position"].as_u64() < head
+        };
+        if !now["projections"].as_array().is_some_and(|models| models.iter().any(behind)) {
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 /// Asks for what the spec needs to go on. One that waits for a person is left waiting.

@@ -12,7 +12,7 @@ use super::args::{PlaceArgs, RunArgs};
 use super::display::Display;
 use super::follow::{Followed, exit_of, follow, stop_politely};
 use super::host::{Duties, Host};
-use super::{Exit, Failure, Place, print, summary};
+use super::{Exit, Failure, Location, print, summary};
 use crate::agent::CommandLine;
 use crate::engine::{DraftRequest, Leave};
 
@@ -25,7 +25,7 @@ struct Launched {
 }
 
 pub async fn run(args: &PlaceArgs, run: RunArgs) -> Result<Exit, Failure> {
-    let (place, repo) = Place::for_repository(args)?;
+    let (place, repo) = Location::for_repository(args)?;
     let request = draft_request(&repo, &run)?;
     let title = request.title.clone();
     let mut host = Host::connect(&place, Duties::Run).await?;
@@ -50,7 +50,7 @@ pub async fn run(args: &PlaceArgs, run: RunArgs) -> Result<Exit, Failure> {
 /// Drafts and executes, once: the key makes a repeat the same. An engine that went away meanwhile
 /// is replaced.
 async fn launch(
-    place: &Place,
+    place: &Location,
     host: &mut Host,
     request: &DraftRequest,
     key: &str,

@@ -7,7 +7,7 @@ use super::args::{PlaceArgs, RetryArgs};
 use super::host::{Duties, Host};
 use super::reads::parse_id;
 use super::run::resume_command;
-use super::{Exit, Failure, Place, print};
+use super::{Exit, Failure, Location, print};
 use crate::engine::Leave;
 use crate::http::{ActionBody, ForkBody, RetryBody};
 
@@ -19,7 +19,7 @@ struct Steering {
 
 impl Steering {
     async fn begin(args: &PlaceArgs, spec: &str, duties: Duties) -> Result<Self, Failure> {
-        let (place, id) = (Place::find(args)?, parse_id(spec)?);
+        let (place, id) = (Location::find(args)?, parse_id(spec)?);
         Ok(Self { host: Host::connect(&place, duties).await?, id })
     }
 

@@ -9,7 +9,7 @@ use super::args::PlaceArgs;
 use super::display;
 use super::reads::{open, parse_id, spec_at};
 use super::{Exit, Failure, print};
-use crate::store::{EventLog, Recorded, SideTables, SqliteLog, StreamId};
+use crate::store::{EventLog, Recorded, SideTables, StreamId};
 
 /// Entries read at a time.
 const PAGE: usize = 1_000;
@@ -31,9 +31,9 @@ pub async fn timeline(args: &PlaceArgs, spec: &str, json: bool) -> Result<Exit, 
     let id = parse_id(spec)?;
     let state = spec_at(args, id, u64::MAX).await?;
     let log = open(args).await?;
-    let mut entries = events(&log, id).await?;
+    let mut entries = events(&*log.log, id).await?;
     for epoch in 1..=state.epoch().0 {
-        entries.extend(said(&log, id, Epoch(epoch)).await?);
+        entries.extend(said(&*log.side, id, Epoch(epoch)).await?);
     }
     // Stable: what has one time stays in the order of its source.
     entries.sort_by_key(|entry| entry.at);
@@ -52,7 +52,7 @@ fn failed(error: impl std::fmt::Display) -> Failure {
     Failure::failed(error.to_string())
 }
 
-async fn events(log: &SqliteLog, id: SpecId) -> Result<Vec<Entry>, Failure> {
+async fn events(log: &dyn EventLog, id: SpecId) -> Result<Vec<Entry>, Failure> {
     let stream = StreamId { aggregate_type: "Spec".to_owned(), aggregate_id: id.uuid() };
     let mut entries = Vec::new();
     let mut after = 0;
@@ -78,7 +78,7 @@ fn of_event(row: Recorded, id: SpecId) -> Entry {
 }
 
 /// What one sandbox had to tell.
-async fn said(log: &SqliteLog, id: SpecId, epoch: Epoch) -> Result<Vec<Entry>, Failure> {
+async fn said(log: &dyn SideTables, id: SpecId, epoch: Epoch) -> Result<Vec<Entry>, Failure> {
     let mut entries = Vec::new();
     let mut after = 0;
     loop {

@@ -16,7 +16,7 @@ use specline_aggregates::ticket::Ticket;
 use specline_aggregates::{Decide, Digest, SpecId, TaskId, TicketId};
 use uuid::Uuid;
 
-use crate::store::{AggregateStore, Blob, Commit, EventLog, Key, Loaded};
+use crate::store::{AggregateStore, Blob, Commit, EventLog, Key, Loaded, StreamHead};
 
 /// Times that a command is decided again when others were first.
 const MAX_CONFLICTS: u32 = 5;
@@ -128,13 +128,26 @@ impl Commands {
         let mut tries = 0;
         loop {
             let loaded = store.load(id).await.map_err(CommandError::Store)?;
+            let decided_on = loaded.head;
             match self.try_once(store, loaded, command, order.clone()).await {
                 Err(error) if error.is_conflict() && tries < MAX_CONFLICTS => tries += 1,
                 // The append finds a known key by itself; only a refusal has to ask, since the
                 // state may have moved on since the first time.
                 Err(CommandError::Rejected(rejection)) => {
-                    let repeated = self.repeated(store, id, order.keyed).await?;
-                    return repeated.ok_or(CommandError::Rejected(rejection));
+                    if let Some(done) = self.repeated(store, id, order.keyed).await? {
+                        return Ok(done);
+                    }
+                    if tries >= MAX_CONFLICTS || !has_moved(store, id, decided_on).await? {
+                        return Err(CommandError::Rejected(rejection));
+                    }
+                    tries += 1;
+                }
+                // Nothing was appended that could have met a conflict.
+                Ok(done) if !done.written && order.keyed.is_none() => {
+                    if tries >= MAX_CONFLICTS || !has_moved(store, id, decided_on).await? {
+                        return Ok(done);
+                    }
+                    tries += 1;
                 }
                 result => return result,
             }
@@ -197,4 +210,15 @@ impl Commands {
             state: committed.state,
         })
     }
+}
+
+/// Whether another process has appended since this process read the stream: what was decided on
+/// the old state without an append says nothing then.
+async fn has_moved<A: Decide>(
+    store: &AggregateStore<A>,
+    id: Uuid,
+    decided_on: Option<StreamHead>,
+) -> Result<bool, CommandError<A>> {
+    let fresh = store.load_fresh(id).await.map_err(CommandError::Store)?;
+    Ok(fresh.head != decided_on)
 }

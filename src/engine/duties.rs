@@ -2,11 +2,13 @@
 //! has come, and hands each row to its duty. The rows only suggest; every duty's command is decided
 //! by the spec itself.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use specline_projections::due_work::{DueWork, Kind};
 
 use super::{Engine, EngineError, evaluator, spawner, syncer, timers};
+use crate::store::NODE_LASTS_MS;
 
 /// Rows looked at in one go.
 const MAX_ROWS: u32 = 500;
@@ -19,6 +21,9 @@ const SHORTEST: Duration = Duration::from_millis(20);
 
 /// A row that could not be acted on is looked at again after this.
 const AGAIN: Duration = Duration::from_millis(500);
+
+/// The same for a row that only another machine can act on.
+const NOT_HERE: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(engine: Engine) {
     let stop = engine.inner.stop.clone();
@@ -45,21 +50,39 @@ impl Engine {
     async fn look(&self) -> Result<Duration, EngineError> {
         let now = self.now().await?;
         let due = self.inner.models.due(now, MAX_ROWS).await?;
-        for row in &due {
-            self.start_duty(row);
-        }
+        self.start_duties(&due).await?;
         let next = self.inner.models.next_due(now).await?;
         let until = next.map_or(IDLE, |at| Duration::from_millis(at.ms_since(now)));
         let longest = if due.is_empty() { IDLE } else { AGAIN };
         Ok(until.clamp(SHORTEST, longest))
     }
 
-    fn start_duty(&self, row: &DueWork) {
-        let key = format!("{:?}/{}/{}", row.kind, row.spec, row.epoch);
-        if self.inner.stop.is_cancelled() || !self.begin(&key) {
-            return;
+    /// Starts those that are not under way, here or on another node. A claim lasts for as long as
+    /// this node beats, or until the duty is done.
+    async fn start_duties(&self, due: &[DueWork]) -> Result<(), EngineError> {
+        if self.inner.stop.is_cancelled() {
+            return Ok(());
         }
-        let (engine, row) = (self.clone(), row.clone());
+        let begun: BTreeMap<String, &DueWork> =
+            due.iter().map(|row| (key(row), row)).filter(|(key, _)| self.begin(key)).collect();
+        let keys: Vec<String> = begun.keys().cloned().collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let claimed = self.inner.side.claim_work(&keys, self.inner.id, NODE_LASTS_MS).await;
+        let claimed = claimed.inspect_err(|_| keys.iter().for_each(|key| self.end(key)))?;
+        for (key, row) in begun {
+            if claimed.contains(&key) {
+                self.start_duty(key, row.clone());
+            } else {
+                self.end(&key);
+            }
+        }
+        Ok(())
+    }
+
+    fn start_duty(&self, key: String, row: DueWork) {
+        let engine = self.clone();
         self.inner.tracker.spawn(async move {
             let result = match row.kind {
                 Kind::Spawn => spawner::run(&engine, &row).await,
@@ -68,13 +91,24 @@ impl Engine {
                 Kind::Evaluate => evaluator::run(&engine, &row).await,
                 Kind::Sync => syncer::run(&engine, &row).await,
             };
+            if let Err(error) = engine.inner.side.release_work(&key, engine.inner.id).await {
+                tracing::debug!(cause = %error, "a claim runs out by itself");
+            }
             if let Err(error) = result {
                 let spec = row.spec;
                 tracing::warn!(spec.id = %spec, kind = ?row.kind, cause = %error, "a duty failed");
                 // Its row stays due; do not take it up again at once.
-                tokio::time::sleep(AGAIN).await;
+                let pause = if let EngineError::NotHere(_) = error { NOT_HERE } else { AGAIN };
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    () = engine.inner.stop.cancelled() => {}
+                }
             }
             engine.end(&key);
         });
     }
+}
+
+fn key(row: &DueWork) -> String {
+    format!("{:?}/{}/{}", row.kind, row.spec, row.epoch)
 }

@@ -27,6 +27,9 @@ pub enum EngineError {
     Newer(String),
     #[error("the read models cannot be used: {0}")]
     ReadModels(#[from] specline_projections::Error),
+    /// Another machine has what this takes.
+    #[error("{0} is not on this machine; an engine where it is goes on")]
+    NotHere(&'static str),
     #[error("{what}: {cause}")]
     Internal { what: &'static str, cause: String },
 }
@@ -46,6 +49,7 @@ impl EngineError {
             | Self::ReadModels(specline_projections::Error::UnknownModel(_)) => "not_found",
             Self::ReadModels(specline_projections::Error::InvalidCursor(_)) => "invalid_cursor",
             Self::ReadModels(_) => "read_models_unavailable",
+            Self::NotHere(_) => "not_here",
             Self::Internal { .. } => "internal",
         }
     }

@@ -2,6 +2,7 @@
 //! that cannot be run or makes no sense is a verdict that does not pass and says so: nothing waits
 //! for ever, and nothing passes unseen.
 
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -51,6 +52,10 @@ pub(super) async fn run(engine: &Engine, row: &DueWork) -> Result<(), EngineErro
     let Some(pending) = state.pending.as_ref().filter(|_| !spec.status().is_ended()) else {
         return Ok(());
     };
+    let there = spec.brief().is_some_and(|b| Path::new(&b.repository.location).is_dir());
+    if engine.is_shared() && !there {
+        return Err(EngineError::NotHere("the repository's folder"));
+    }
     let Some(output) = engine.output_of(&spec, row.phase).await? else { return Ok(()) };
     for evaluator in spec.policy().evaluators(row.phase) {
         if !state.evaluating.contains(&evaluator.name) {

@@ -29,7 +29,7 @@ impl Engine {
     }
 
     pub(super) async fn loaded(&self, id: SpecId) -> Result<Loaded<Spec>, EngineError> {
-        let loaded = self.inner.commands.specs.load(id.uuid()).await?;
+        let loaded = self.inner.commands.specs.load_fresh(id.uuid()).await?;
         known(id, loaded)
     }
 
@@ -194,7 +194,7 @@ impl Engine {
         let Ok(leases) = self.inner.side.live_leases().await else { return false };
         let sandboxes = leases.iter().any(|lease| lease.owner == spec.uuid());
         let projected = *self.inner.projected.borrow() >= head.0;
-        !sandboxes && projected && *self.inner.reacted.borrow() >= head.0
+        !sandboxes && projected && self.reacted_to(head).await
     }
 
     /// Closes the read models. The log closes with its last handle.

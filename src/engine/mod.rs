@@ -11,6 +11,7 @@ mod execute;
 mod heartbeats;
 mod judging;
 mod lookup;
+mod membership;
 mod projector;
 mod reactor;
 mod spawner;
@@ -41,10 +42,13 @@ use uuid::Uuid;
 
 use crate::commands::Commands;
 use crate::sandbox::{Provider, Snapshots};
-use crate::store::{EventLog, Heartbeat, SideTables};
+use crate::store::{Beat, EventLog, Heartbeat, SideTables};
 
 /// Manifests kept in memory: one a run that is worked on.
 const MAX_MANIFESTS: usize = 64;
+
+/// A spec's folder is claimed for this long: until its files stand there and say whose it is.
+const FOLDER_CLAIM_MS: u64 = 10 * 60_000;
 
 /// A running engine. Clones are handles to the same one.
 #[derive(Clone)]
@@ -72,6 +76,8 @@ struct Inner {
     hidden: Vec<PathBuf>,
     manifests: Mutex<BTreeMap<Digest, Arc<Manifest>>>,
     beats: mpsc::Sender<Heartbeat>,
+    /// What the last beat brought: who else works on this log, and which duties are this node's.
+    peers: watch::Sender<Beat>,
     /// Wakes the watchdog: a lease was made or given up.
     leases_changed: Notify,
     /// Folders that specs were given by this process, before anything stood in them.
@@ -136,10 +142,15 @@ impl Engine {
         set.remove(key);
     }
 
-    /// Gives `folder` to `spec`; false when another has it.
-    fn reserve(&self, folder: &str, spec: SpecId) -> bool {
+    /// Gives `folder` to `spec`, for long enough to write it; false when another has it.
+    async fn reserve(&self, folder: &str, spec: SpecId) -> Result<bool, EngineError> {
+        if self.is_shared() {
+            let key = [folder.to_owned()];
+            let got = self.inner.side.claim_work(&key, spec.uuid(), FOLDER_CLAIM_MS).await?;
+            return Ok(!got.is_empty());
+        }
         let mut folders = self.inner.folders.lock().unwrap_or_else(PoisonError::into_inner);
-        *folders.entry(folder.to_owned()).or_insert(spec) == spec
+        Ok(*folders.entry(folder.to_owned()).or_insert(spec) == spec)
     }
 
     fn fail(&self, fatal: Fatal) {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -44,6 +45,9 @@ pub(super) async fn run(engine: &Engine, row: &DueWork) -> Result<(), EngineErro
     let spec = engine.spec(row.spec).await?;
     let Plan::Spawn { sandbox, epoch, phase } = plan(&spec, row, now) else { return Ok(()) };
     let lease = new_lease(engine, &spec, (sandbox, epoch));
+    if !engine.has_snapshot(&spec).await? {
+        return Err(EngineError::NotHere("the snapshot that its sandboxes start from"));
+    }
     if !engine.inner.side.claim_lease(lease.clone()).await? {
         return Ok(());
     }
@@ -77,6 +81,15 @@ fn new_lease(engine: &Engine, spec: &Spec, (sandbox, epoch): (SandboxId, Epoch))
 }
 
 impl Engine {
+    /// Whether this node's provider can start sandboxes of `spec`: on a log that is shared, another
+    /// machine may have taken its snapshot.
+    async fn has_snapshot(&self, spec: &Spec) -> Result<bool, EngineError> {
+        let Some(manifest) = spec.manifest().filter(|_| self.is_shared()) else { return Ok(true) };
+        let (snapshots, commit) = (Arc::clone(&self.inner.snapshots), manifest.commit.clone());
+        let found = tokio::task::spawn_blocking(move || snapshots.exists(&commit)).await;
+        Ok(found.is_ok_and(|found| found.unwrap_or(false)))
+    }
+
     /// Starts a sandbox that takes up `spec` at `phase`. First start, crash recovery and resume all
     /// come this way; only the phase and the context differ.
     async fn spawn_for_phase(
@@ -125,7 +138,7 @@ impl Engine {
             (env::PHASE_CONTEXT_B64, context),
             (env::PROJECT_ID, project.clone()),
             (env::OMOIOS_PROJECT_ID, project),
-            (env::OMOIOS_API_URL, self.inner.api_url.clone()),
+            (env::OMOIOS_API_URL, self.api_urls().join(",")),
             (env::SANDBOX_ID, lease.sandbox.to_string()),
             (env::EPOCH, lease.epoch.to_string()),
             (env::TOKEN, token.text().to_owned()),

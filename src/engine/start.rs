@@ -11,10 +11,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::{Engine, EngineError, Inner, duties, heartbeats, projector, reactor, watchdog};
+use super::{
+    Engine, EngineError, Inner, duties, heartbeats, membership, projector, reactor, watchdog,
+};
 use crate::commands::Commands;
 use crate::sandbox::{Provider, Snapshots};
-use crate::store::{EventLog, LogError, SideTables};
+use crate::store::{Beat, EventLog, LogError, SideTables};
 
 /// Longest that a stop waits for duties to finish what they do.
 const STOP_WAIT: Duration = Duration::from_secs(10);
@@ -76,6 +78,7 @@ impl Engine {
                 hidden: settings.hidden,
                 manifests: Mutex::new(BTreeMap::new()),
                 beats,
+                peers: watch::Sender::new(Beat::default()),
                 leases_changed: Notify::new(),
                 folders: Mutex::new(BTreeMap::new()),
                 under_way: Mutex::new(BTreeSet::new()),
@@ -94,8 +97,12 @@ impl Engine {
         if let Some(exits) = self.inner.provider.exits() {
             self.inner.tracker.spawn(watchdog::watch_exits(self.clone(), exits));
         }
+        self.beat().await?;
         self.adopt_survivors().await?;
         let tracker = &self.inner.tracker;
+        if self.is_shared() {
+            tracker.spawn(membership::run(self.clone()));
+        }
         tracker.spawn(projector::run(self.clone()));
         tracker.spawn(reactor::run(self.clone()));
         tracker.spawn(watchdog::run(self.clone()));
@@ -110,9 +117,10 @@ impl Engine {
         if tokio::time::timeout(STOP_WAIT, self.inner.tracker.wait()).await.is_err() {
             tracing::warn!("a duty did not stop in time; what it did not record is done again");
         }
-        match leave {
-            Leave::Sandboxes => Ok(()),
-            Leave::Nothing => self.end_all().await,
+        if leave == Leave::Nothing {
+            self.end_all().await?;
         }
+        // What was this node's is free for the others at once.
+        Ok(self.inner.side.leave(self.inner.id).await?)
     }
 }

@@ -1,12 +1,14 @@
 //! Duty: sees that a sandbox is gone, and ends those that nobody wants any more. A process that
 //! exits is seen at once through its provider; a lease that runs out is seen by the store's clock.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use specline_aggregates::Timestamp;
 use specline_aggregates::spec::{LossCause, Spec};
+use specline_aggregates::{SandboxId, Timestamp};
 use tokio::sync::mpsc;
 
+use super::membership::Keeper;
 use super::{Engine, EngineError};
 use crate::sandbox::provider::{Adopted, Life};
 use crate::sandbox::{Exit, Exited, Handle};
@@ -58,17 +60,25 @@ fn is_wanted(spec: &Spec, lease: &Lease) -> bool {
     spec.sandbox().id() == Some(lease.sandbox) && !spec.status().is_ended()
 }
 
+/// When the watchdog looked last.
+struct Last {
+    looked: Option<Timestamp>,
+    /// The store was away then, and no sandbox could be heard.
+    failed: bool,
+}
+
 /// Looks at all living leases: at every change of the log, and every second while there are any.
 pub(super) async fn run(engine: Engine) {
     let stop = engine.inner.stop.clone();
-    let mut unwanted = std::collections::BTreeMap::new();
-    let mut looked = None;
+    let mut unwanted = BTreeMap::new();
+    let mut last = Last { looked: None, failed: false };
     loop {
-        engine.forgive_own_silence(&mut looked).await;
+        engine.forgive_silence(&mut last).await;
         let living = match engine.look_at_leases(&mut unwanted).await {
             Ok(living) => living,
             Err(error) => {
                 tracing::warn!(cause = %error, "leases cannot be looked at");
+                last.failed = true;
                 true
             }
         };
@@ -101,24 +111,47 @@ pub(super) async fn watch_exits(engine: Engine, mut exits: mpsc::Receiver<Exited
 }
 
 impl Engine {
-    /// Renews every lease when it was this engine that did not look.
-    async fn forgive_own_silence(&self, looked: &mut Option<Timestamp>) {
+    /// Renews leases when no sandbox could be heard: because the store was away, or because this
+    /// engine did not look. In the latter case the other nodes did, each to its own.
+    async fn forgive_silence(&self, last: &mut Last) {
         let Ok(now) = self.now().await else { return };
-        let stalled = looked.is_some_and(|before| now.ms_since(before) > STALLED_MS);
-        if stalled && let Err(error) = self.inner.side.renew_all().await {
-            tracing::warn!(cause = %error, "leases were not renewed after a stall");
+        let side = &self.inner.side;
+        let stalled = last.looked.is_some_and(|before| now.ms_since(before) > STALLED_MS);
+        let renewed = if last.failed || (stalled && !self.is_shared()) {
+            side.renew_all().await
+        } else if stalled {
+            side.renew_of(self.inner.id).await
+        } else {
+            Ok(())
+        };
+        match renewed {
+            Ok(()) => *last = Last { looked: Some(now), failed: false },
+            Err(error) => tracing::warn!(cause = %error, "leases were not renewed after a silence"),
         }
-        *looked = Some(now);
     }
 
     async fn look_at_leases(
         &self,
-        unwanted: &mut std::collections::BTreeMap<specline_aggregates::SandboxId, Timestamp>,
+        unwanted: &mut BTreeMap<SandboxId, Timestamp>,
     ) -> Result<bool, EngineError> {
         let leases = self.inner.side.live_leases().await?;
         let now = self.now().await?;
         unwanted.retain(|sandbox, _| leases.iter().any(|lease| lease.sandbox == *sandbox));
+        let mut adopting = false;
         for lease in &leases {
+            match self.keeper(lease.engine) {
+                Keeper::Me => {}
+                // It is watched; one whose node lives and does not look has run out for long.
+                Keeper::Living if expiry(lease).plus_ms(STALLED_MS) > now => continue,
+                Keeper::Living | Keeper::DeadElsewhere => {
+                    self.look_from_afar(lease, now).await?;
+                    continue;
+                }
+                Keeper::DeadHere => {
+                    adopting |= self.inherit(lease).await?;
+                    continue;
+                }
+            }
             let spec = self.spec(lease.owner.into()).await?;
             if !is_wanted(&spec, lease) {
                 unwanted.entry(lease.sandbox).or_insert(now);
@@ -132,7 +165,37 @@ impl Engine {
                 Plan::End => self.end_sandbox(lease),
             }
         }
+        if adopting && let Err(error) = self.inner.provider.announce(&self.inner.api_url) {
+            tracing::warn!(cause = %error, "sandboxes were not told where the engine is");
+        }
         Ok(!leases.is_empty())
+    }
+
+    /// A sandbox that this node cannot reach: all it can do is to say that its lease has run out.
+    /// Its own supervisor ends it when no engine answers it, and its epoch is over.
+    async fn look_from_afar(&self, lease: &Lease, now: Timestamp) -> Result<(), EngineError> {
+        if expiry(lease) > now {
+            return Ok(());
+        }
+        let spec = self.spec(lease.owner.into()).await?;
+        if is_wanted(&spec, lease) {
+            self.report_lost(lease, LossCause::LeaseExpired).await?;
+        }
+        self.give_up(lease).await
+    }
+
+    /// Takes over the sandbox of a dead node of this place. Says whether it is ours now.
+    async fn inherit(&self, lease: &Lease) -> Result<bool, EngineError> {
+        let started = !lease.handle.is_empty();
+        let side = &self.inner.side;
+        // A claim whose sandbox was never started is the spawner's to take over.
+        if !started || !side.take_lease(lease.sandbox, lease.engine, self.inner.id).await? {
+            return Ok(false);
+        }
+        tracing::info!(sandbox.id = %lease.sandbox, "a dead node's sandbox is taken over");
+        let lease = Lease { engine: self.inner.id, ..lease.clone() };
+        self.adopt_one(&lease, None).await?;
+        Ok(true)
     }
 
     /// Ends a sandbox in the background; twice is fine.
@@ -206,7 +269,10 @@ impl Engine {
     /// At start: takes over the sandboxes that outlived the last engine, tells of those that did
     /// not, and ends those that no lease knows.
     pub(super) async fn adopt_survivors(&self) -> Result<(), EngineError> {
-        self.inner.side.renew_all().await?;
+        // Others may have heard them meanwhile; without others, nobody has.
+        if self.is_alone() {
+            self.inner.side.renew_all().await?;
+        }
         let listed = self.inner.provider.list().await.map_err(|error| EngineError::Internal {
             what: "sandboxes cannot be listed",
             cause: error.to_string(),
@@ -215,7 +281,13 @@ impl Engine {
         for lease in &leases {
             let found = listed.iter().find(|listed| listed.sandbox == lease.sandbox);
             let handle = found.and_then(|listed| listed.handle.clone());
-            self.adopt_one(lease, handle).await?;
+            let ours = matches!(self.keeper(lease.engine), Keeper::Me | Keeper::DeadHere);
+            let started = handle.is_some() || !lease.handle.is_empty();
+            let (side, id) = (&self.inner.side, self.inner.id);
+            // A claim whose process never started is taken over by the spawner.
+            if ours && started && side.take_lease(lease.sandbox, lease.engine, id).await? {
+                self.adopt_one(lease, handle).await?;
+            }
         }
         for orphan in listed.iter().filter(|listed| listed.life == Life::Alive) {
             let known = leases.iter().any(|lease| lease.sandbox == orphan.sandbox);
@@ -235,7 +307,6 @@ impl Engine {
         } else {
             Some(Handle::from_json(lease.handle.clone()))
         };
-        // A claim whose process never started is taken over by the spawner.
         let Some(handle) = handle else { return Ok(()) };
         match self.inner.provider.adopt(lease.sandbox, &handle).await {
             Ok(Adopted::Alive) => {
@@ -256,7 +327,8 @@ impl Engine {
     /// Ends every sandbox because the engine stops on purpose; their specs ask for new ones, which
     /// the next engine starts.
     pub(super) async fn end_all(&self) -> Result<(), EngineError> {
-        for lease in self.inner.side.live_leases().await? {
+        let leases = self.inner.side.live_leases().await?;
+        for lease in leases.into_iter().filter(|lease| self.keeper(lease.engine) == Keeper::Me) {
             self.report_lost(&lease, LossCause::Shutdown).await?;
             self.terminate(&lease).await?;
         }

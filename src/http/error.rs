@@ -50,6 +50,7 @@ impl From<EngineError> for Refusal {
             | EngineError::NotFound { .. }
             | EngineError::InvalidInput { .. }
             | EngineError::Snapshot(_)
+            | EngineError::NotHere(_)
             | EngineError::Corrupt(_)
             | EngineError::Newer(_)
             | EngineError::ReadModels(_) => error.to_string(),
@@ -80,6 +81,7 @@ fn status_of(error: &EngineError) -> StatusCode {
         EngineError::Transient(_) | EngineError::Newer(_) | EngineError::ReadModels(_) => {
             StatusCode::SERVICE_UNAVAILABLE
         }
+        EngineError::NotHere(_) => StatusCode::CONFLICT,
         EngineError::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

@@ -167,6 +167,17 @@ pub enum OrderError {
 pub trait Provider: Send + Sync {
     fn name(&self) -> &'static str;
 
+    /// Where its sandboxes are: engines whose providers say the same can watch and end each
+    /// other's.
+    fn place(&self) -> String {
+        self.name().to_owned()
+    }
+
+    /// Tells the sandboxes where an engine is now. A worker that cannot reach its own looks there.
+    fn announce(&self, _api_url: &str) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Starts a sandbox; its worker runs when this returns. A sandbox of that id that lives already
     /// is not started again: its handle is the answer. A crash in between leaves either nothing
     /// that runs or a sandbox that `list` finds.

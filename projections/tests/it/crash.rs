@@ -21,6 +21,9 @@ const FOLDER: &str = "SPECLINE_TEST_CRASH_FOLDER";
 const URL: &str = "SPECLINE_TEST_CRASH_URL";
 const STATEMENT: &str = "SPECLINE_TEST_CRASH_STATEMENT";
 
+/// Children at the same time.
+const N_ABREAST: usize = 4;
+
 /// The read model that the child rebuilds and swaps.
 const REBUILT: &str = "spec_board";
 
@@ -139,29 +142,50 @@ async fn killed_between_every_two_statements(on: On) {
     busy(&mut world);
     let (reference, statements) = clean_run(on, &world.log).await;
     assert!(statements > 100, "{statements} statements are too few to mean anything");
-    for statement in 1..=statements {
-        let files = Files::new(on);
-        write_log(&files.folder.path().join("log.jsonl"), &world.log);
-        let mut child = Command::new(std::env::current_exe().unwrap());
-        if let Place::Postgres(url) = files.place() {
-            child.env(URL, url);
-        }
-        let status = child
-            .args(["--exact", "crash::child_that_kills_itself", "--test-threads=1"])
-            .env(FOLDER, files.folder.path())
-            .env(STATEMENT, statement.to_string())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .unwrap();
-        let signal = std::os::unix::process::ExitStatusExt::signal(&status);
-        assert_eq!(signal, Some(9), "statement {statement}");
-        let models = files.open(world.head()).await;
-        if on == On::Sqlite {
-            assert!(models.status().iter().all(|status| status.rebuilding.is_none()));
-        }
-        finish(&models, &world.log).await;
-        assert_eq!(dump(&models).await, reference, "killed before statement {statement}");
-        models.close().await;
+    let shared = Arc::new((Files::new(on), world.log, reference));
+    let next = Arc::new(AtomicU64::new(1));
+    let killers = (0..N_ABREAST).map(|_| {
+        let (shared, next) = (Arc::clone(&shared), Arc::clone(&next));
+        tokio::spawn(async move {
+            loop {
+                let statement = next.fetch_add(1, Ordering::SeqCst);
+                if statement > statements {
+                    return;
+                }
+                let files = shared.0.sibling(statement);
+                killed_before(statement, (&files, on), (&shared.1, &shared.2)).await;
+            }
+        })
+    });
+    for killer in killers.collect::<Vec<_>>() {
+        killer.await.unwrap();
     }
+}
+
+async fn killed_before(
+    statement: u64,
+    (files, on): (&Files, On),
+    (log, reference): (&[Envelope], &[(&'static str, String)]),
+) {
+    write_log(&files.folder.path().join("log.jsonl"), log);
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    if let Place::Postgres(url) = files.place() {
+        child.env(URL, url);
+    }
+    child
+        .args(["--exact", "crash::child_that_kills_itself", "--test-threads=1"])
+        .env(FOLDER, files.folder.path())
+        .env(STATEMENT, statement.to_string())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let status = tokio::task::spawn_blocking(move || child.status().unwrap()).await.unwrap();
+    let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+    assert_eq!(signal, Some(9), "statement {statement}");
+    let models = files.open(log.last().unwrap().position).await;
+    if on == On::Sqlite {
+        assert!(models.status().iter().all(|status| status.rebuilding.is_none()));
+    }
+    finish(&models, log).await;
+    assert_eq!(dump(&models).await, reference, "killed before statement {statement}");
+    models.close().await;
 }

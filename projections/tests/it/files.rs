@@ -51,6 +51,20 @@ impl Files {
         Self { folder, place }
     }
 
+    /// Read models of their own in the same database where that is PostgreSQL, as a database takes
+    /// longer to make than a schema.
+    pub fn sibling(&self, n: u64) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let place = match &self.place {
+            Place::File(_) => Place::File(folder.path().join("read.db")),
+            Place::Postgres(url) => {
+                postgres::server().psql_at(url, &format!("CREATE SCHEMA s{n}"));
+                Place::Postgres(format!("{url}?options[search_path]=s{n}"))
+            }
+        };
+        Self { folder, place }
+    }
+
     pub fn place(&self) -> &Place {
         &self.place
     }

@@ -13,6 +13,8 @@ mod paging;
 mod postgres;
 mod rebuild;
 mod server;
+mod shared;
+mod tables;
 mod walk;
 mod work;
 mod world;

@@ -18,6 +18,9 @@ use crate::store::Position;
 /// Name of its cursor.
 const CURSOR: &str = "reactor";
 
+/// What a node must hold to be the one that reacts.
+pub(super) const DUTY: &str = "duty/reactor";
+
 /// Events after which the cursor is made durable even while more come.
 const SAVE_EVERY: u64 = 1_000;
 
@@ -29,6 +32,14 @@ pub(super) async fn run(engine: Engine) {
     let stop = engine.inner.stop.clone();
     let Some(mut cursor) = first_cursor(&engine).await else { return };
     loop {
+        if !engine.holds(DUTY) {
+            // Another node reacts. What it has done shows in the cursor it saves.
+            if !engine.until_held(DUTY).await {
+                return;
+            }
+            let Some(saved) = first_cursor(&engine).await else { return };
+            cursor = saved;
+        }
         head.borrow_and_update();
         let failed = engine.react(&mut cursor).await.err();
         if let Some(error) = &failed {
@@ -67,6 +78,14 @@ async fn first_cursor(engine: &Engine) -> Option<Cursor> {
 }
 
 impl Engine {
+    /// Whether everything that follows from the events up to `head` is recorded.
+    pub(super) async fn reacted_to(&self, head: Position) -> bool {
+        if self.holds(DUTY) {
+            return *self.inner.reacted.borrow() >= head.0;
+        }
+        self.inner.side.cursor(CURSOR).await.is_ok_and(|at| at >= head)
+    }
+
     async fn react(&self, cursor: &mut Cursor) -> Result<(), EngineError> {
         loop {
             let rows = self.inner.log.read_all(cursor.at, PAGE).await?;
@@ -106,7 +125,7 @@ impl Engine {
                 if after == AfterTask::Nothing {
                     return Ok(());
                 }
-                let task = self.commands().tasks.load(event.aggregate_id).await?;
+                let task = self.commands().tasks.load_fresh(event.aggregate_id).await?;
                 let mates = self.tasks_of_same_spec(&task.state).await?;
                 rules::on_task_outcome(&task.state, after, &mates)
             }
@@ -160,7 +179,7 @@ impl Engine {
         let planned = spec.plan().map(|plan| &plan.ids).or(spec.synced());
         let mut tasks = Vec::new();
         for id in planned.into_iter().flat_map(|ids| ids.tasks.values()) {
-            let loaded = self.commands().tasks.load(id.uuid()).await?;
+            let loaded = self.commands().tasks.load_fresh(id.uuid()).await?;
             if loaded.head.is_some() {
                 tasks.push(loaded.state);
             }

@@ -30,7 +30,7 @@ pub(super) async fn choose(
         let free = tokio::task::spawn_blocking(move || is_free(&path, id)).await.unwrap_or(false);
         // Two specs that are synced at the same time must not meet in one folder.
         let mark = format!("folder/{}/{folder}", root.display());
-        if free && engine.reserve(&mark, id) {
+        if free && engine.reserve(&mark, id).await? {
             return Ok(folder);
         }
     }

@@ -52,6 +52,9 @@ pub(super) async fn run(engine: &Engine, row: &DueWork) -> Result<(), EngineErro
     match plan(&spec, engine.now().await?) {
         Plan::Nothing => Ok(()),
         Plan::Begin | Plan::GoOn => match engine.sync(row.spec).await {
+            Err(EngineError::NotHere(what)) if engine.is_shared() => {
+                Err(EngineError::NotHere(what))
+            }
             Err(error) if !error.is_transient() => {
                 tracing::warn!(spec.id = %row.spec, cause = %error, "sync failed");
                 engine.report_sync_failed(row.spec, &error).await
@@ -148,10 +151,7 @@ impl Engine {
 /// The repository's folder.
 fn repository(spec: &Spec) -> Result<PathBuf, EngineError> {
     let location = spec.brief().map(|brief| PathBuf::from(&brief.repository.location));
-    location.filter(|path| path.is_dir()).ok_or_else(|| EngineError::Internal {
-        what: "the repository's folder is not there",
-        cause: spec.brief().map(|b| b.repository.location.clone()).unwrap_or_default(),
-    })
+    location.filter(|path| path.is_dir()).ok_or(EngineError::NotHere("the repository's folder"))
 }
 
 fn plan_digest(folder: &str, documents: &Documents) -> Digest {

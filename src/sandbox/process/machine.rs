@@ -34,6 +34,7 @@ pub struct LocalMachine {
     options: Arc<Options>,
     snapshots: Snapshots,
     watched: Watched,
+    place: String,
     exits: Mutex<Option<mpsc::Receiver<Exited>>>,
 }
 
@@ -54,11 +55,17 @@ impl LocalMachine {
             source,
         })?;
         let snapshots = Snapshots::open(&options.state)?;
+        let place = shelf::place(&options.state).map_err(|source| SnapshotError::Io {
+            what: "name",
+            path: options.state.clone(),
+            source,
+        })?;
         let (report, exits) = mpsc::channel(EXITS);
         Ok(Self {
             options: Arc::new(options),
             snapshots,
             watched: Watched::new(report),
+            place,
             exits: Mutex::new(Some(exits)),
         })
     }
@@ -67,11 +74,6 @@ impl LocalMachine {
     #[must_use]
     pub fn snapshots(&self) -> &Snapshots {
         &self.snapshots
-    }
-
-    /// Tells every sandbox where the engine is now. A worker that cannot reach it looks there.
-    pub fn announce(&self, api_url: &str) -> io::Result<()> {
-        shelf::announce(&self.options.sandboxes(), api_url)
     }
 
     fn folder(&self, sandbox: SandboxId) -> Folder {
@@ -101,6 +103,14 @@ impl LocalMachine {
 impl Provider for LocalMachine {
     fn name(&self) -> &'static str {
         "process"
+    }
+
+    fn place(&self) -> String {
+        self.place.clone()
+    }
+
+    fn announce(&self, api_url: &str) -> io::Result<()> {
+        shelf::announce(&self.options.sandboxes(), api_url)
     }
 
     async fn spawn(&self, request: SpawnRequest) -> Result<Handle, SpawnError> {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use specline_aggregates::SandboxId;
+use uuid::Uuid;
 
 use super::environment::SANDBOX_ID;
 use super::folder::Folder;
@@ -38,6 +39,27 @@ pub(super) fn list(sandboxes: &Path) -> io::Result<Vec<Listed>> {
 /// Whether any process of the sandbox is there.
 pub(super) fn lives(folder: &Folder, sandbox: SandboxId) -> bool {
     living(folder, None).is_some() || !reap::remains(sandbox, folder.record().as_ref()).is_empty()
+}
+
+/// The name of this state folder on this machine: drawn once, and kept in it. The machine's own name
+/// is part of it, as a folder may be copied or shared over a network.
+pub(super) fn place(state: &Path) -> io::Result<String> {
+    let file = state.join("place");
+    if !file.exists() {
+        let drawn = state.join(format!("place.{}", Uuid::now_v7()));
+        fs::write(&drawn, Uuid::now_v7().to_string())?;
+        // The first of several that start together wins, and a reader never finds half a name.
+        let linked = fs::hard_link(&drawn, &file);
+        fs::remove_file(&drawn)?;
+        if let Err(error) = linked
+            && error.kind() != io::ErrorKind::AlreadyExists
+        {
+            return Err(error);
+        }
+    }
+    let uname = rustix::system::uname();
+    let machine = uname.nodename().to_string_lossy();
+    Ok(format!("{machine}/{}", fs::read_to_string(file)?.trim()))
 }
 
 /// Writes the engine's address into every sandbox that still has a working copy.

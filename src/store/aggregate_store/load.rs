@@ -28,6 +28,30 @@ impl<A: EventSourced> AggregateStore<A> {
         Ok(loaded)
     }
 
+    /// The current state as the log has it: on a log that other processes write too, what they
+    /// appended since is read.
+    pub async fn load_fresh(&self, id: Uuid) -> Result<Loaded<A>, StoreError> {
+        let known = self.cached().get(&id).cloned();
+        let shared = self.log.capabilities().shared_claims;
+        let Some(known) = known.filter(|_| shared) else { return self.load(id).await };
+        let stream = Self::stream(id);
+        let mut events = self.log.read_stream(&stream, known.version(), PAGE).await?;
+        if events.is_empty() {
+            return Ok(known);
+        }
+        let mut building = Building::resume(&known);
+        loop {
+            building.apply(&events)?;
+            if events.len() < PAGE {
+                break;
+            }
+            events = self.log.read_stream(&stream, building.version(), PAGE).await?;
+        }
+        let fresh = building.finish(id);
+        self.remember(&fresh);
+        Ok(fresh)
+    }
+
     /// The state as it was after the event of `sequence`; the current one when the stream is
     /// shorter. Never from the cache.
     pub async fn load_at(&self, id: Uuid, sequence: u64) -> Result<Loaded<A>, StoreError> {
@@ -91,6 +115,10 @@ impl<A: EventSourced> Building<A> {
     fn restore(snapshot: &Snapshot) -> Option<Self> {
         let state = serde_json::from_str(&snapshot.state).ok()?;
         Some(Self { state, head: Some(snapshot.head), bytes: snapshot.state.len() })
+    }
+
+    fn resume(loaded: &Loaded<A>) -> Self {
+        Self { state: A::clone(&loaded.state), head: loaded.head, bytes: loaded.bytes }
     }
 
     fn version(&self) -> u64 {

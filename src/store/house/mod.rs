@@ -64,8 +64,8 @@ pub trait CopySource: Scan {
 
 /// A place that a log is copied into. As long as it lives nobody else writes there.
 ///
-/// What a method has written is durable when it returns, and a crash before leaves all or nothing of
-/// it. Until `finish` the place is marked as unfinished, and no engine writes there.
+/// What a method has written is durable when it returns, and a crash before leaves all or nothing
+/// of it. Until `finish` the place is marked as unfinished, and no engine writes there.
 #[async_trait]
 pub trait CopyTarget: CopySource {
     async fn standing(&self) -> Result<Standing, LogError>;

@@ -72,7 +72,7 @@ impl Backup {
 
 impl Drop for Backup {
     fn drop(&mut self) {
-        for suffix in ["", "-journal", "-wal", "-shm"] {
+        for suffix in ["", "-journal", "-wal", "-shm", ".lock"] {
             drop(fs::remove_file(connection::beside(&self.partial, suffix)));
         }
     }

@@ -1,5 +1,5 @@
-//! A log's file as a house that a log is copied from or into. It is held by the lock of a writer, so
-//! no engine writes it meanwhile; each batch is one transaction.
+//! A log's file as a house that a log is copied from or into. It is held by the lock of a writer,
+//! so no engine writes it meanwhile; each batch is one transaction.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};

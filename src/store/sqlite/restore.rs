@@ -95,7 +95,10 @@ impl Restore {
         let kept = connection::beside(&self.log, &format!(".{aside}"));
         let was_there = self.log.exists();
         if was_there {
-            fold(&self.log);
+            // What cannot be read is moved as it is: opening it might change it.
+            if self.present.is_some_and(|present| present.n_events.is_some()) {
+                fold(&self.log);
+            }
             // A second name first, so that there is a log under this one at every moment.
             fs::hard_link(&self.log, &kept)
                 .or_else(|_| fs::rename(&self.log, &kept))
@@ -110,7 +113,6 @@ impl Restore {
         }
         fs::rename(self.backup.file(), &self.log).map_err(failed)?;
         sync_folder(&self.log).map_err(failed)?;
-        drop(fs::remove_file(connection::beside(self.backup.file(), ".lock")));
         Ok(was_there.then_some(kept))
     }
 }

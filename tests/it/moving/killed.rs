@@ -92,6 +92,7 @@ async fn a_copy_into_postgresql_that_is_killed_is_complete_in_the_end() {
     }
     let back = project.path("back.db");
     let back_url = url(&back);
+    project.ok(&["log", "verify", "--store", database.url()]);
     project.ok(&copy_args(database.url(), &back_url));
     equal_files(&project.path("old.db"), &back);
 }

@@ -46,6 +46,10 @@ fn a_run_goes_on_from_its_backup_and_the_lost_time_has_no_say() {
     let [worker] = process::workers(project.root())[..] else { panic!("one worker") };
     let token = variable(worker, "SPECLINE_TOKEN").unwrap();
     let sandbox = variable(worker, "SPECLINE_SANDBOX_ID").unwrap();
+    let elsewhere = format!("sqlite:{}", project.path("elsewhere.db").display());
+    let said = project.specline(&["restore", &file, "--store", &elsewhere]);
+    assert_eq!(said.code(), 2, "sandboxes of this log live: {said:?}");
+    assert!(!project.path("elsewhere.db").exists(), "nothing was changed");
     let said = project.specline(&["restore", &file]);
     assert_eq!(said.code(), 2, "it has events: {said:?}");
     assert!(said.stderr.contains("--force"), "{said:?}");
