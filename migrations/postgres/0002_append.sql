@@ -35,14 +35,21 @@ BEGIN
         o_status := 'repeated';
         RETURN;
     END IF;
+    -- From here on all nodes wait for this batch. A row that another program has inserted and not
+    -- committed, at the end of one of these streams, must not hold them up.
+    PERFORM set_config('lock_timeout', '100ms', true);
     o_status := 'done';
     o_at := greatest(o_at, coalesce(p_now, specline_clock()));
     v_after := o_head;
 
     -- The second append to a stream is judged after the first one is written.
-    SELECT array_agg(x.round ORDER BY x.n), max(x.round) INTO v_rounds, v_last
-    FROM (SELECT a.n, (row_number() OVER (PARTITION BY a.id ORDER BY a.n))::integer AS round
-          FROM unnest(a_id) WITH ORDINALITY AS a (id, n)) x;
+    v_rounds := ARRAY[1];
+    v_last := 1;
+    IF cardinality(a_id) > 1 THEN
+        SELECT array_agg(x.round ORDER BY x.n), max(x.round) INTO v_rounds, v_last
+        FROM (SELECT a.n, (row_number() OVER (PARTITION BY a.id ORDER BY a.n))::integer AS round
+              FROM unnest(a_id) WITH ORDINALITY AS a (id, n)) x;
+    END IF;
     o_outcomes := array_fill(2, ARRAY[cardinality(a_id)]);
     o_versions := array_fill(0::bigint, ARRAY[cardinality(a_id)]);
     o_positions := o_versions;
@@ -80,22 +87,29 @@ BEGIN
         JOIN LATERAL (SELECT a_type[e.append] AS type, a_id[e.append] AS id) a ON true
         WHERE o_outcomes[e.append] = 0 AND v_rounds[e.append] = v_round;
 
-        SELECT array_agg(CASE WHEN a.round = v_round AND o_outcomes[a.n] = 0
-                              THEN o_head + a.before ELSE o_positions[a.n] END ORDER BY a.n),
-               o_head + max(a.before)
-        INTO o_positions, o_head
-        FROM (SELECT u.n, u.round,
-                     sum(CASE WHEN u.round = v_round AND o_outcomes[u.n] = 0 THEN u.events ELSE 0
-                         END) OVER (ORDER BY u.n)::bigint AS before
-              FROM unnest(a_events, v_rounds) WITH ORDINALITY AS u (events, round, n)) a;
+        IF cardinality(a_id) = 1 THEN
+            o_head := o_head + CASE WHEN o_outcomes[1] = 0 THEN a_events[1] ELSE 0 END;
+            o_positions := ARRAY[o_head];
+        ELSE
+            SELECT array_agg(CASE WHEN a.round = v_round AND o_outcomes[a.n] = 0
+                                  THEN o_head + a.before ELSE o_positions[a.n] END ORDER BY a.n),
+                   o_head + max(a.before)
+            INTO o_positions, o_head
+            FROM (SELECT u.n, u.round,
+                         sum(CASE WHEN u.round = v_round AND o_outcomes[u.n] = 0 THEN u.events
+                                  ELSE 0 END) OVER (ORDER BY u.n)::bigint AS before
+                  FROM unnest(a_events, v_rounds) WITH ORDINALITY AS u (events, round, n)) a;
+        END IF;
 
-        INSERT INTO idempotency_keys
-            (aggregate_id, key, request, position, version, hash, recorded_at, answer)
-        SELECT a.id, a.key, a.request, o_positions[a.n], a.version + a.events, a.new_hash, o_at,
-               a.answer
-        FROM unnest(a_id, a_version, a_events, a_new_hash, a_key, a_request, a_answer)
-             WITH ORDINALITY AS a (id, version, events, new_hash, key, request, answer, n)
-        WHERE a.key IS NOT NULL AND o_outcomes[a.n] = 0 AND v_rounds[a.n] = v_round;
+        IF num_nonnulls(VARIADIC a_key) > 0 THEN
+            INSERT INTO idempotency_keys
+                (aggregate_id, key, request, position, version, hash, recorded_at, answer)
+            SELECT a.id, a.key, a.request, o_positions[a.n], a.version + a.events, a.new_hash,
+                   o_at, a.answer
+            FROM unnest(a_id, a_version, a_events, a_new_hash, a_key, a_request, a_answer)
+                 WITH ORDINALITY AS a (id, version, events, new_hash, key, request, answer, n)
+            WHERE a.key IS NOT NULL AND o_outcomes[a.n] = 0 AND v_rounds[a.n] = v_round;
+        END IF;
     END LOOP;
 
     IF cardinality(b_append) > 0 THEN

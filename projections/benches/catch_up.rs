@@ -63,7 +63,8 @@ fn of_spec(event: &Envelope, spec: SpecId) -> Envelope {
 }
 
 async fn open(folder: &tempfile::TempDir, head: u64) -> ReadModels {
-    let log = LogId { log_id: Uuid::nil(), incarnation: 1 };
+    // Another log each time: what is in a PostgreSQL database already is emptied.
+    let log = LogId { log_id: Uuid::now_v7(), incarnation: 1 };
     let place = match std::env::var("SPECLINE_BENCH_POSTGRES") {
         Ok(url) => Place::Postgres(url),
         Err(_) => Place::File(folder.path().join("read.db")),

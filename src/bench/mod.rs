@@ -6,9 +6,11 @@ mod child;
 mod cold;
 mod measure;
 mod raw;
+mod raw_postgres;
 mod recover;
 mod scratch;
 mod steps;
+mod subject;
 pub mod workflow;
 
 use clap::Subcommand;

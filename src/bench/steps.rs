@@ -1,6 +1,5 @@
 //! `bench steps`: many specs of a few durable steps, from a number of callers at once.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -10,14 +9,14 @@ use serde::Serialize;
 use specline_aggregates::SpecId;
 use uuid::Uuid;
 
-use crate::cli::{Exit, Failure, Place, PlaceArgs, print};
+use crate::cli::{Exit, Failure, Location, PlaceArgs, print};
 use crate::commands::Commands;
-use crate::store::{Clock, EventLog, SqliteLog};
 
+use super::failed;
 use super::measure::{memory_mb, percentile_ms, rate, rounded, to_f64};
 use super::scratch::Scratch;
+use super::subject::{RawReport, Subject};
 use super::workflow::Driver;
-use super::{failed, raw};
 
 #[derive(Args)]
 pub struct StepsArgs {
@@ -66,16 +65,6 @@ struct Report {
     ratios: Ratios,
 }
 
-#[derive(Clone, Copy, Serialize)]
-struct RawReport {
-    one_row_commits_per_s: f64,
-    one_row_p50_ms: f64,
-    batch: u64,
-    batch_rows_per_s: f64,
-    payload_bytes: usize,
-    metadata_bytes: usize,
-}
-
 #[derive(Serialize)]
 struct Ratios {
     events_to_raw_batches: f64,
@@ -102,56 +91,25 @@ impl Load {
     }
 }
 
-impl RawReport {
-    /// The higher rate and the shorter time of two.
-    fn better(self, other: Self) -> Self {
-        let batches = if other.batch_rows_per_s > self.batch_rows_per_s { &other } else { &self };
-        Self {
-            one_row_commits_per_s: self.one_row_commits_per_s.max(other.one_row_commits_per_s),
-            one_row_p50_ms: self.one_row_p50_ms.min(other.one_row_p50_ms),
-            batch: batches.batch,
-            batch_rows_per_s: batches.batch_rows_per_s,
-            ..self
-        }
-    }
-}
-
 pub(super) async fn steps(place: &PlaceArgs, args: &StepsArgs) -> Result<Exit, Failure> {
     let scratch = Scratch::new()?;
-    let path = log_path(place, &scratch)?;
-    let log = Arc::new(
-        SqliteLog::open(&path, Clock::system())
-            .map_err(|e| failed("the log cannot be opened", e))?,
-    );
-    if log.watch_head().borrow().0 != 0 {
-        let message =
-            format!("{} holds events already; a benchmark wants a new log", path.display());
-        return Err(Failure::new(Exit::Configuration, message));
-    }
-    let (load, raw) = rounds(args, &log).await?;
+    let location = place.store.as_ref().map(|_| Location::find(place)).transpose()?;
+    let subject = Subject::open(location, scratch.path()).await?;
+    let (load, raw) = rounds(args, &subject).await?;
     let rss_mb = memory_mb("self", "VmRSS");
-    show(&report(args, load, raw, rss_mb), args.json);
+    show(&report(args, &subject, load, (raw, rss_mb)), args.json);
     Ok(Exit::Completed)
 }
 
-fn log_path(place: &PlaceArgs, scratch: &Scratch) -> Result<PathBuf, Failure> {
-    if place.store.is_none() {
-        return Ok(scratch.path().join("log.db"));
-    }
-    let place = Place::find(place)?;
-    place.make()?;
-    Ok(place.log)
-}
-
 /// A few specs to warm up, then load and reference in turn; the best of each.
-async fn rounds(args: &StepsArgs, log: &Arc<SqliteLog>) -> Result<(Load, RawReport), Failure> {
-    let driver = Driver::new(Arc::new(Commands::new(Arc::clone(log) as Arc<dyn EventLog>)));
+async fn rounds(args: &StepsArgs, subject: &Subject) -> Result<(Load, RawReport), Failure> {
+    let driver = Driver::new(Arc::new(Commands::new(subject.log())));
     let warm_up = args.concurrency.min(64);
     drop(drive(&driver, warm_up, (warm_up, args.steps)).await?);
     let mut best: Option<(Load, RawReport)> = None;
     for _ in 0..args.rounds {
-        let load = measure(args, log, &driver).await?;
-        let raw = beside(log.path(), (load.batch(), args.concurrency)).await?;
+        let load = measure(args, subject, &driver).await?;
+        let raw = subject.reference(load.batch(), args.concurrency).await?;
         best = Some(match best {
             None => (load, raw),
             Some((best, reference)) => {
@@ -163,21 +121,14 @@ async fn rounds(args: &StepsArgs, log: &Arc<SqliteLog>) -> Result<(Load, RawRepo
     best.ok_or_else(|| Failure::usage("at least one round is needed"))
 }
 
-async fn measure(args: &StepsArgs, log: &SqliteLog, driver: &Driver) -> Result<Load, Failure> {
-    let (head, commits) = (log.watch_head().borrow().0, log.commits());
+async fn measure(args: &StepsArgs, subject: &Subject, driver: &Driver) -> Result<Load, Failure> {
+    let head = subject.log().watch_head();
+    let (before, commits) = (head.borrow().0, subject.commits());
     let begun = Instant::now();
     let (steps, workflows) = drive(driver, args.concurrency, (args.specs, args.steps)).await?;
     let wall = begun.elapsed();
-    let events = log.watch_head().borrow().0 - head;
-    Ok(Load { wall, steps, workflows, events, commits: log.commits() - commits })
-}
-
-/// The reference, on the same disk while the log is at rest.
-async fn beside(log: &Path, load: (u64, u64)) -> Result<RawReport, Failure> {
-    let (log, raw) = (log.to_owned(), log.with_extension("raw"));
-    let report = tokio::task::spawn_blocking(move || reference(&log, &raw, load)).await;
-    let report = report.map_err(|error| failed("the reference", error))?;
-    report.map_err(|error| failed("the reference cannot be measured", error))
+    let events = head.borrow().0 - before;
+    Ok(Load { wall, steps, workflows, events, commits: subject.commits() - commits })
 }
 
 type Times = (Vec<Duration>, Vec<Duration>);
@@ -211,35 +162,12 @@ async fn drive(
     Ok((step_times, workflows))
 }
 
-fn reference(
-    log: &Path,
-    beside: &Path,
-    (batch, streams): (u64, u64),
-) -> rusqlite::Result<RawReport> {
-    let width = raw::width_of(log)?;
-    let written = |name: &str, batch, streams| {
-        let path = beside.with_extension(name);
-        let written = raw::write(&path, width, (batch, streams));
-        for suffix in ["", "-wal", "-shm"] {
-            let mut file = path.clone().into_os_string();
-            file.push(suffix);
-            drop(std::fs::remove_file(file));
-        }
-        written
-    };
-    let mut one = written("raw-one", 1, 1)?;
-    let batches = written("raw-batch", batch, streams)?;
-    Ok(RawReport {
-        one_row_commits_per_s: one.rows_per_s,
-        one_row_p50_ms: percentile_ms(&mut one.commits, 0.5),
-        batch,
-        batch_rows_per_s: batches.rows_per_s,
-        payload_bytes: width.payload,
-        metadata_bytes: width.metadata,
-    })
-}
-
-fn report(args: &StepsArgs, mut load: Load, raw: RawReport, rss_mb: Option<f64>) -> Report {
+fn report(
+    args: &StepsArgs,
+    subject: &Subject,
+    mut load: Load,
+    (raw, rss_mb): (RawReport, Option<f64>),
+) -> Report {
     let steps_per_s = rate(load.steps.len() as u64, load.wall);
     let events_per_s = rate(load.events, load.wall);
     let p50_ms = percentile_ms(&mut load.steps, 0.5);
@@ -263,8 +191,8 @@ fn report(args: &StepsArgs, mut load: Load, raw: RawReport, rss_mb: Option<f64>)
         p99_ms: percentile_ms(&mut load.steps, 0.99),
         p50_workflow_ms: percentile_ms(&mut load.workflows, 0.5),
         rss_mb,
-        store: "sqlite",
-        durability: "synchronous=FULL: the write-ahead log is synced before a step is acknowledged",
+        store: subject.name(),
+        durability: subject.durability(),
         fsyncs: load.commits,
         fsyncs_per_spec: rounded(to_f64(load.commits) / to_f64(args.specs)),
         events_per_commit: rounded(to_f64(load.events) / to_f64(load.commits.max(1))),
@@ -296,8 +224,12 @@ fn show(report: &Report, json: bool) {
         report.events_per_commit,
     ));
     print::data(&format!(
-        "raw SQLite: {:.0} one-row commits/s (p50 {} ms), {:.0} rows/s in batches of {}",
-        raw.one_row_commits_per_s, raw.one_row_p50_ms, raw.batch_rows_per_s, raw.batch,
+        "raw {}: {:.0} one-row commits/s (p50 {} ms), {:.0} rows/s in batches of {}",
+        report.store,
+        raw.one_row_commits_per_s,
+        raw.one_row_p50_ms,
+        raw.batch_rows_per_s,
+        raw.batch,
     ));
     print::data(&format!(
         "events to raw: {} of the batches, {} x the one-row commits",

@@ -98,16 +98,18 @@ pub async fn open_house(url: &str, way: Way) -> Result<Box<dyn House>, Failure> 
         Way::To => SqliteHouse::open_or_create(&path),
     });
     let opened = opened.await.map_err(|error| Failure::failed(error.to_string()))?;
-    let house = opened.map_err(|error| match error {
-        OpenError::Busy { path } => Failure::new(
+    let house = opened.map_err(|error| {
+        let OpenError::Busy { path } = &error else {
+            return Failure::new(Exit::Configuration, error.to_string());
+        };
+        Failure::new(
             Exit::Busy,
             format!(
                 "an engine (or another copy) holds {}; stop it first: a log must not be written \
                  while it is copied",
                 path.display()
             ),
-        ),
-        error => Failure::new(Exit::Configuration, error.to_string()),
+        )
     })?;
     Ok(Box::new(house))
 }
@@ -125,6 +127,7 @@ async fn open_postgres(url: &str, way: Way) -> Result<Box<dyn House>, Failure> {
     Ok(Box::new(house))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "used as map_err(failure)")]
 fn failure(error: CopyError) -> Failure {
     let exit = match &error {
         CopyError::NoSource { .. }

@@ -2,6 +2,8 @@
 
 mod crash;
 mod moving;
+mod nodes;
+mod postgres;
 mod run;
 mod sandbox_process;
 mod store_conformance;

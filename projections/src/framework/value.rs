@@ -68,12 +68,12 @@ impl Value {
 
     /// The name of an enum's variant, as its JSON has it; one that carries something is JSON.
     pub(crate) fn word(value: impl Serialize) -> Self {
-        let json = serde_json::to_value(value);
-        match json.expect("enums of names, numbers and texts are always valid JSON") {
-            serde_json::Value::String(name) => Self::Text(name),
-            serde_json::Value::Null => Self::Null(Kind::Text),
-            other => Self::Text(other.to_string()),
+        let json = serde_json::to_value(value)
+            .expect("enums of names, numbers and texts are always valid JSON");
+        if json.is_null() {
+            return Self::Null(Kind::Text);
         }
+        Self::Text(json.as_str().map_or_else(|| json.to_string(), str::to_owned))
     }
 
     /// The four columns of a usage.
@@ -84,10 +84,12 @@ impl Value {
 
     /// As it is stored: without the character NUL, which PostgreSQL does not take in a text.
     pub(crate) fn stored(self) -> Self {
-        match self {
-            Self::Text(text) if text.contains('\0') => Self::Text(text.replace('\0', "")),
-            other => other,
+        if let Self::Text(text) = &self
+            && text.contains('\0')
+        {
+            return Self::Text(text.replace('\0', ""));
         }
+        self
     }
 
     /// A position, as both databases keep it.

@@ -1,6 +1,8 @@
 //! Due work, board, detail and sandboxes against the state of the aggregate, after every step of
 //! random walks.
 
+#![expect(clippy::print_stdout, reason = "a seed is told")]
+
 use specline_aggregates::spec::{Sandbox, Spec, Status};
 use specline_aggregates::{Phase, SpecId};
 use specline_projections::ReadModels;

@@ -1,8 +1,6 @@
 //! The throw-away PostgreSQL server goes away however the test process ends, and can be ended and
 //! started again with what it had.
 
-#![expect(clippy::print_stdout, reason = "the child tells its parent where its server is")]
-
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -12,7 +10,7 @@ use crate::postgres::{self, Server};
 const CHILD: &str = "SPECLINE_TEST_SERVER_CHILD";
 
 fn wait_until(what: &str, mut look: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(60);
+    let end = Instant::now() + Duration::from_mins(1);
     while !look() {
         assert!(Instant::now() < end, "waited too long for: {what}");
         std::thread::sleep(Duration::from_millis(5));

@@ -28,7 +28,9 @@ impl Tally {
     ) -> Result<(Self, Verification), LogError> {
         let mut hasher = blake3::Hasher::new();
         let verified = verify_each(house, Position(1), Position(u64::MAX), |page| {
-            page.iter().for_each(|event| add(&mut hasher, event));
+            for event in page {
+                add(&mut hasher, event);
+            }
             if let Some(last) = page.last() {
                 progress(last.position);
             }

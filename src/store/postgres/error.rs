@@ -1,5 +1,8 @@
 //! What can go wrong with the database, and how its errors are told to the log's callers.
 
+use sqlx::error::DatabaseError;
+use sqlx::postgres::PgDatabaseError;
+
 use crate::store::LogError;
 
 /// Why a log could not be opened. Each says what to do about it.
@@ -45,6 +48,7 @@ pub(super) enum Kind {
 
 pub(super) fn kind(error: &sqlx::Error) -> Kind {
     match error {
+        sqlx::Error::Database(database) if waited_for_head(&**database) => Kind::Busy,
         sqlx::Error::Database(database) => kind_of_code(&database.code().unwrap_or_default()),
         sqlx::Error::ColumnDecode { .. }
         | sqlx::Error::ColumnNotFound(_)
@@ -56,6 +60,18 @@ pub(super) fn kind(error: &sqlx::Error) -> Kind {
         // The rest are about the connection, or the pool: sqlx may add kinds of those.
         _ => Kind::Lost,
     }
+}
+
+/// Whether a lock was waited for in vain.
+fn waited(database: &dyn DatabaseError) -> bool {
+    database.code().as_deref() == Some("55P03")
+}
+
+/// Whether that lock was the one that every append takes: then it is not about one of them.
+fn waited_for_head(database: &dyn DatabaseError) -> bool {
+    let error = database.try_downcast_ref::<PgDatabaseError>();
+    let place = error.and_then(PgDatabaseError::r#where).unwrap_or_default();
+    waited(database) && place.contains("FROM log_head h FOR UPDATE")
 }
 
 /// SQLSTATE, see appendix A of PostgreSQL's manual.
@@ -87,6 +103,12 @@ pub(super) fn told(error: &sqlx::Error) -> String {
     match error {
         sqlx::Error::Database(database) if database.code().as_deref() == Some("53100") => {
             "no space is left for the log; free some".to_owned()
+        }
+        sqlx::Error::Database(database) if waited_for_head(&**database) => {
+            "the lock on the log's end was not free in time".to_owned()
+        }
+        sqlx::Error::Database(database) if waited(&**database) => {
+            "another program is writing to this stream, and has not committed".to_owned()
         }
         other => other.to_string(),
     }

@@ -16,11 +16,26 @@ pub(super) enum End {
     Foreign,
 }
 
-pub(super) async fn end(pool: &PgPool, stream: &StreamId) -> Result<End, LogError> {
+/// What is done about rows that are not adopted yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Foreign {
+    /// Said, so that they are adopted.
+    Told,
+    /// Left out, by who may not adopt them.
+    Ignored,
+}
+
+pub(super) async fn end(
+    pool: &PgPool,
+    stream: &StreamId,
+    foreign: Foreign,
+) -> Result<End, LogError> {
     let sql = "SELECT sequence, hash FROM events WHERE aggregate_type = $1 AND aggregate_id = $2
-               ORDER BY sequence DESC LIMIT 1";
-    let query =
-        sqlx::query(sql).bind(&stream.aggregate_type).bind(rows::text(&stream.aggregate_id));
+               AND (position IS NOT NULL OR $3) ORDER BY sequence DESC LIMIT 1";
+    let query = sqlx::query(sql)
+        .bind(&stream.aggregate_type)
+        .bind(rows::text(&stream.aggregate_id))
+        .bind(foreign == Foreign::Told);
     let Some(row) = query.fetch_optional(pool).await.map_err(log_error)? else {
         return Ok(End::Nothing);
     };
@@ -36,15 +51,15 @@ pub(super) async fn end(pool: &PgPool, stream: &StreamId) -> Result<End, LogErro
 pub(super) async fn of_stream(
     pool: &PgPool,
     stream: &StreamId,
-    after: u64,
-    limit: usize,
+    (after, limit): (u64, usize),
+    foreign: Foreign,
 ) -> Result<Option<Vec<Recorded>>, LogError> {
     let sql = format!(
         "SELECT {EVENT_COLUMNS} FROM events
          WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence > $3
          ORDER BY sequence LIMIT $4"
     );
-    let found = sqlx::query(&sql)
+    let mut found = sqlx::query(&sql)
         .bind(&stream.aggregate_type)
         .bind(rows::text(&stream.aggregate_id))
         .bind(rows::stored(after))
@@ -52,8 +67,10 @@ pub(super) async fn of_stream(
         .fetch_all(pool)
         .await
         .map_err(log_error)?;
-    if found.iter().any(is_foreign) {
-        return Ok(None);
+    match foreign {
+        Foreign::Told if found.iter().any(is_foreign) => return Ok(None),
+        Foreign::Told => {}
+        Foreign::Ignored => found.retain(|row| !is_foreign(row)),
     }
     let mut events = Vec::with_capacity(found.len());
     for row in &found {

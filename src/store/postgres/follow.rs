@@ -1,7 +1,7 @@
 //! Follows the log's end and the store's clock. Notifications say at once that something was
 //! appended; one poll a second finds what they missed, and is the only statement of an idle log.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +31,8 @@ pub(super) struct View {
     /// `recorded_at` of the last event that was seen, in microseconds.
     latest: AtomicI64,
     sample: Mutex<Option<Sample>>,
+    /// Batches that this node's writer has committed.
+    pub(super) commits: AtomicU64,
 }
 
 /// The store's clock at a moment of ours.
@@ -46,6 +48,7 @@ impl View {
             head: watch::Sender::new(head),
             latest: AtomicI64::new(latest.micros()),
             sample: Mutex::new(None),
+            commits: AtomicU64::new(0),
         }
     }
 
@@ -149,14 +152,15 @@ impl Follower {
 
     async fn adopt(&self) {
         let adopter = Adopter { pool: &self.pool, channel: &self.channel, now: None };
-        let adopted = async {
-            for stream in adopter.waiting(&self.adopts).await? {
-                adopter.adopt(&stream).await?;
-            }
-            Ok::<_, LogError>(())
-        };
-        if let Err(error) = adopted.await {
+        let waiting = adopter.waiting(&self.adopts).await;
+        let refused = |error: LogError| {
             tracing::warn!(cause = %error, "events of another writer were not adopted");
+        };
+        // One stream that cannot be adopted stands in the way of no other.
+        for stream in waiting.inspect_err(|error| refused(error.clone())).unwrap_or_default() {
+            if let Err(error) = adopter.adopt(&stream).await {
+                refused(error);
+            }
         }
     }
 

@@ -5,6 +5,7 @@
 //! Either is refused while an engine lives on it.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use sqlx::postgres::PgConnection;
@@ -19,6 +20,10 @@ use crate::store::{LogError, LogIdentity, Position, Recorded, StreamHead};
 
 /// Two halves of an advisory lock's key: "SPEC", and the schema in which the log is.
 const LOCK: &str = "SELECT pg_try_advisory_lock(1397769539, hashtext(current_schema() || '/copy'))";
+
+/// Longest wait for that lock, and the pause between two tries.
+const PATIENCE: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Nodes that have beaten not long ago.
 const LIVES: &str = "SELECT EXISTS (SELECT FROM nodes WHERE expires_at > specline_now(NULL))";
@@ -80,12 +85,17 @@ async fn is(connection: &mut PgConnection, sql: &str) -> Result<bool, OpenError>
     row.try_get(0).map_err(damaged)
 }
 
-/// No other copy, and no engine.
+/// No other copy, and no engine. The server may take a moment to see that a copy was killed.
 async fn hold(connection: &mut PgConnection, name: &str) -> Result<(), OpenError> {
-    if !is(connection, LOCK).await? || is(connection, LIVES).await? {
-        return Err(OpenError::Busy { database: name.to_owned() });
+    let busy = || OpenError::Busy { database: name.to_owned() };
+    let end = Instant::now() + PATIENCE;
+    while !is(connection, LOCK).await? {
+        if Instant::now() >= end {
+            return Err(busy());
+        }
+        tokio::time::sleep(LOOK).await;
     }
-    Ok(())
+    if is(connection, LIVES).await? { Err(busy()) } else { Ok(()) }
 }
 
 #[async_trait]
@@ -197,12 +207,13 @@ impl CopyTarget for PgHouse {
     }
 }
 
+fn texts(events: &[Recorded], of: fn(&Recorded) -> &str) -> Vec<&str> {
+    events.iter().map(of).collect()
+}
+
 async fn insert_events(connection: &mut PgConnection, events: &[Recorded]) -> sqlx::Result<()> {
     let Some(last) = events.last() else { return Ok(()) };
     let numbers = |of: fn(&Recorded) -> i64| events.iter().map(of).collect::<Vec<_>>();
-    fn texts(events: &[Recorded], of: fn(&Recorded) -> &str) -> Vec<&str> {
-        events.iter().map(of).collect()
-    }
     let sql = "INSERT INTO events (position, aggregate_type, aggregate_id, sequence, event_type,
              event_version, payload, metadata, recorded_at, hash)
          SELECT position, type, id, sequence, event_type, version, payload::json, metadata::json,

@@ -1,7 +1,7 @@
 //! The rows beside the events, as a copy reads and writes them. Texts are ordered by their bytes,
 //! whatever the database's collation is.
 
-use specline_aggregates::SandboxId;
+use specline_aggregates::{InstanceId, SandboxId};
 use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::query::Query;
 use sqlx::{Executor, Postgres, Row as _};
@@ -9,11 +9,10 @@ use uuid::Uuid;
 
 use super::{leases, rows};
 use crate::store::house::{KeyRow, Row, Table};
-use crate::store::verify::MAX_PAGE_BYTES;
 use crate::store::{Blob, Lease, Position, TelemetryEntry};
 
 /// Blobs read at a time: each has megabytes.
-const BLOBS: i64 = (MAX_PAGE_BYTES / (512 * 1024)) as i64;
+const BLOBS: i64 = 8;
 
 pub(super) async fn page(
     connection: &mut PgConnection,
@@ -216,7 +215,7 @@ fn put_lease(lease: &Lease) -> Put<'_> {
     .bind(lease.owner)
     .bind(i64::from(lease.epoch.0))
     .bind(leases::state_text(lease.state))
-    .bind(lease.instance.map(|instance| instance.uuid()))
+    .bind(lease.instance.map(InstanceId::uuid))
     .bind(lease.engine)
     .bind(rows::storable(&lease.handle))
     .bind(rows::stored(lease.lease_ms))

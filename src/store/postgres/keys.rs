@@ -15,11 +15,16 @@ pub(super) struct FirstUse {
 }
 
 impl FirstUse {
+    /// The end of the stream behind it.
+    pub(super) const fn head(&self) -> StreamHead {
+        StreamHead { version: self.record.version, hash: self.hash }
+    }
+
     /// What a repeat is told.
     pub(super) fn repeated(self) -> Appended {
         Appended {
             position: self.record.position,
-            head: StreamHead { version: self.record.version, hash: self.hash },
+            head: self.head(),
             recorded_at: self.recorded_at,
             repeated: true,
             answer: self.record.answer,

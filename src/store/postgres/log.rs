@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use specline_aggregates::{Digest, Timestamp};
@@ -12,7 +13,7 @@ use uuid::Uuid;
 
 use super::adopt::Adopter;
 use super::append::Reply;
-use super::events::{self, End};
+use super::events::{self, End, Foreign};
 use super::follow::{View, poll};
 use super::open::{self, Settings};
 use super::writer::Writer;
@@ -71,6 +72,12 @@ impl PgLog {
         &self.parts.name
     }
 
+    /// Batches that this node has committed since it opened the log.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.parts.view.commits.load(Ordering::Relaxed)
+    }
+
     pub(super) const fn pool(&self) -> &PgPool {
         &self.parts.pool
     }
@@ -88,6 +95,10 @@ impl PgLog {
         self.parts.writer.as_ref().ok_or_else(|| LogError::Transient {
             cause: "it is open for reading only; write through an engine".to_owned(),
         })
+    }
+
+    const fn foreign(&self) -> Foreign {
+        if self.parts.writer.is_some() { Foreign::Told } else { Foreign::Ignored }
     }
 
     /// Gives rows of another writer their place, where this handle may.
@@ -176,7 +187,8 @@ impl EventLog for PgLog {
         limit: usize,
     ) -> Result<Vec<Recorded>, LogError> {
         loop {
-            if let Some(found) = events::of_stream(&self.parts.pool, stream, after, limit).await? {
+            let (pool, page) = (&self.parts.pool, (after, limit));
+            if let Some(found) = events::of_stream(pool, stream, page, self.foreign()).await? {
                 return Ok(found);
             }
             self.adopt(stream).await?;
@@ -193,7 +205,7 @@ impl EventLog for PgLog {
 
     async fn stream_head(&self, stream: &StreamId) -> Result<Option<StreamHead>, LogError> {
         loop {
-            match events::end(&self.parts.pool, stream).await? {
+            match events::end(&self.parts.pool, stream, self.foreign()).await? {
                 End::Nothing => return Ok(None),
                 End::At(head) => return Ok(Some(head)),
                 End::Foreign => {

@@ -51,11 +51,12 @@ pub(super) async fn migrate(connection: &mut PgConnection) -> Result<(), OpenErr
     // Another node may be at it, for as long as it takes.
     transaction.execute("SET LOCAL lock_timeout = 0").await.map_err(failed)?;
     transaction.execute(LOCK).await.map_err(failed)?;
+    // This also makes the session see a table that another node has made since the first look.
+    transaction.execute(CREATE_RECORD).await.map_err(failed)?;
     let found = found(&mut transaction).await?;
     if found > KNOWN {
         return Err(OpenError::Newer { found, known: KNOWN });
     }
-    transaction.execute(CREATE_RECORD).await.map_err(failed)?;
     for migration in MIGRATIONS.iter().filter(|migration| migration.version > found) {
         transaction.execute(migration.sql).await.map_err(failed)?;
         sqlx::query("INSERT INTO specline_migrations (version, name) VALUES ($1, $2)")

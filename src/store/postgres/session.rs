@@ -18,12 +18,18 @@ const IDLE: Duration = Duration::from_mins(2);
 
 /// What the sessions of a log share.
 pub(super) fn options(url: &str) -> Result<PgConnectOptions, OpenError> {
+    // Anything else would be taken for a path on this machine's own server.
+    if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+        return Err(OpenError::Url { cause: "it does not begin with postgres://".to_owned() });
+    }
     let options: PgConnectOptions =
         url.parse().map_err(|error: sqlx::Error| OpenError::Url { cause: error.to_string() })?;
     Ok(options
         .application_name("specline")
         .options([
             ("synchronous_commit", "on"),
+            // The append function looks again once it has the lock, whatever the database's default.
+            ("default_transaction_isolation", "read\\ committed"),
             // Far above a batch's time; below a caller's patience.
             ("lock_timeout", "4s"),
             // A node that is stopped in the middle of a transaction holds nobody up for longer.
@@ -44,6 +50,8 @@ pub(super) fn for_writer(options: &PgConnectOptions) -> PgConnectOptions {
         ("enable_hashjoin", "off"),
         ("enable_mergejoin", "off"),
         ("jit", "off"),
+        // Planning the function's statements anew in each call costs more than carrying them out.
+        ("plan_cache_mode", "force_generic_plan"),
     ])
 }
 

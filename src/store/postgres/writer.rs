@@ -3,6 +3,7 @@
 //! sent again, and is either carried out now or found to have been.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use specline_aggregates::Timestamp;
@@ -106,6 +107,7 @@ impl Task {
             match self.carry_out(&part).await {
                 Ok(Answer::Done { outcomes, at, head }) => {
                     self.setup.view.saw_at(Position(head), at);
+                    self.setup.view.commits.fetch_add(1, Ordering::Relaxed);
                     for (waiting, outcome) in part.into_iter().zip(outcomes) {
                         answer(waiting, outcome, at);
                     }
@@ -144,9 +146,12 @@ impl Task {
                 }
             };
             match kind(&error) {
-                Kind::Refused | Kind::Unreadable => return Err(Failure::Refused(error)),
+                Kind::Refused | Kind::Unreadable if self.connection.is_some() => {
+                    return Err(Failure::Refused(error));
+                }
                 Kind::Lost => self.connection = None,
-                Kind::Busy => {}
+                // Without a connection it was refused to us, and not the batch.
+                Kind::Refused | Kind::Unreadable | Kind::Busy => {}
             }
             if Instant::now() + pause >= end {
                 return Err(Failure::Away(told(&error)));
@@ -184,15 +189,10 @@ impl Task {
                 Ok(Some(position)) if taken.insert(position) => {
                     waiting.written(position, filled.at);
                 }
-                Ok(Some(_)) => {
-                    let actual = waiting.head().version;
-                    waiting.conflict(actual);
-                }
-                Ok(None) if waiting.append.key.is_some() => waiting.key_known(),
-                Ok(None) => {
-                    let actual = waiting.before();
-                    waiting.conflict(actual);
-                }
+                // Under a known key, the answer is what the key stands for.
+                Ok(_) if waiting.append.key.is_some() => waiting.key_known(),
+                // A conflict: the caller looks up where the stream is.
+                Ok(_) => waiting.foreign(),
                 Err(error) => waiting.refuse(error),
             }
         }
@@ -219,6 +219,10 @@ impl Task {
         let ours = |position: u64| position > filled.after && position <= filled.last;
         if let Some(key) = &waiting.append.key {
             let found = keys::find(&self.setup.pool, &waiting.id, &key.key).await?;
+            // Another append of this batch may have come first under the same key; and one without
+            // events shares its position with the one before it.
+            let wrote = !waiting.append.events.is_empty();
+            let found = found.filter(|first| wrote && first.head() == waiting.head());
             let position = found.map(|first| first.record.position.0);
             return Ok(position.filter(|&position| ours(position)));
         }

@@ -119,8 +119,7 @@ fn step_through(source: &Connection, target: &mut Connection) -> rusqlite::Resul
         match online.step(PAGES_A_STEP)? {
             StepResult::Done => return Ok(()),
             StepResult::More => {}
-            // Busy, locked, or a kind that a later version adds.
-            _ => std::thread::sleep(PAUSE),
+            StepResult::Busy | StepResult::Locked | _ => std::thread::sleep(PAUSE),
         }
     }
 }

@@ -212,8 +212,7 @@ fn standing(connection: &Connection) -> rusqlite::Result<Standing> {
 
 fn put_events(connection: &Connection, events: &[Recorded]) -> Result<(), LogError> {
     let end = writer::read_end(connection).map_err(log_error)?;
-    let mut expected = end.position + 1;
-    for event in events {
+    for (event, expected) in events.iter().zip(end.position + 1..) {
         if event.position.0 != expected {
             return Err(LogError::Corrupt {
                 place: format!("position {expected}"),
@@ -221,7 +220,6 @@ fn put_events(connection: &Connection, events: &[Recorded]) -> Result<(), LogErr
             });
         }
         put_event(connection, event).map_err(log_error)?;
-        expected += 1;
     }
     Ok(())
 }

@@ -49,7 +49,7 @@ fn made_once(project: &Project, log: &Log) {
 }
 
 /// Attempts rise by one, and each that brought an output was started before.
-fn attempts_are_consistent(log: &Log) {
+pub fn attempts_are_consistent(log: &Log) {
     for phase in AGENT_PHASES.into_iter().chain(["sync"]) {
         let number = |event: &&crate::support::Event| event.data()["attempt"].as_u64().unwrap();
         let started: Vec<_> = log.in_phase("AttemptStarted", phase).iter().map(number).collect();
@@ -62,7 +62,7 @@ fn attempts_are_consistent(log: &Log) {
 }
 
 /// Epochs rise by one, each was attached at most once, and only the last lived to the end.
-fn epochs_are_consistent(log: &Log) {
+pub fn epochs_are_consistent(log: &Log) {
     let epoch = |event: &&crate::support::Event| event.data()["epoch"].as_u64().unwrap();
     let requested: Vec<_> = log.named("SandboxRequested").iter().map(epoch).collect();
     let expected: Vec<u64> = (1..=requested.len() as u64).collect();

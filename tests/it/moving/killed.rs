@@ -26,14 +26,15 @@ fn copy_args<'a>(from: &'a str, to: &'a str) -> Vec<&'a str> {
 fn killed_and_ended(project: &Project, to: &str, n: u32, seen: impl Fn() -> u64) -> Said {
     let from = url(&project.path("old.db"));
     let mut random = Random::new();
-    // How long a whole copy takes here, that kills may hit any moment of it.
+    // How long a whole copy takes here: the kills are spread over that time, as each goes on where
+    // the one before it was.
     let begun = Instant::now();
     let dry = url(&project.path("dry.db"));
     project.ok(&copy_args(&from, &dry));
     let whole = u64::try_from(begun.elapsed().as_millis()).unwrap();
     let mut moments = Vec::new();
     for _ in 0..n {
-        let delay = Duration::from_millis(random.below(whole));
+        let delay = Duration::from_millis(random.below(2 * whole / u64::from(n)));
         let mut running = project.start(project.command(&copy_args(&from, to)));
         let end = Instant::now() + delay;
         wait_until("the moment", || Instant::now() >= end || running.has_ended());

@@ -5,9 +5,9 @@
 
 mod aggregates;
 mod append;
-mod backend;
+pub(crate) mod backend;
 mod corruption;
-mod counter;
+pub(crate) mod counter;
 mod cqrs;
 mod disk_full;
 mod files;

@@ -11,11 +11,12 @@ use serde_json::Value;
 /// NAME` waits until the file NAME is there.
 const SCRIPT: &str = r#"#!/bin/sh
 here=$1
-cat > "$here/stdin.$$"
-first() { grep -o "$1" "$here/stdin.$$" | head -n 1; }
+mine=$(mktemp "$here/stdin.XXXXXXXX")
+cat > "$mine"
+first() { grep -o "$1" "$mine" | head -n 1; }
 phase=$(first '"phase":"[a-z]*"' | cut -d '"' -f 4)
 attempt=$(first '"attempt":[0-9]*' | cut -d : -f 2)
-mv "$here/stdin.$$" "$here/request.$phase.$attempt"
+mv "$mine" "$here/request.$phase.$attempt"
 env > "$here/env.$phase.$attempt"
 echo "$phase $attempt" >> "$here/calls"
 once() {

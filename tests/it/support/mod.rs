@@ -8,6 +8,7 @@
 mod agent;
 mod engine;
 mod log;
+mod nodes;
 pub mod postgres;
 pub mod process;
 mod project;
@@ -16,6 +17,7 @@ mod random;
 pub use agent::Agent;
 pub use engine::{Lab, Start};
 pub use log::{Event, Log};
+pub use nodes::{Cluster, Node, Served};
 pub use project::{Project, Running, Said};
 pub use random::{Random, times};
 

@@ -288,6 +288,7 @@ fn bin() -> PathBuf {
     told.or_else(newest).expect("PostgreSQL's server is installed (initdb, postgres, psql)")
 }
 
-fn free_port() -> u16 {
+/// A port that nobody listens on.
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -18,6 +18,8 @@ const REQUEST: &str = "Limit how many links an API key may create";
 pub struct Project {
     root: TempDir,
     pub agent: Agent,
+    /// The store's URL, where it is not the repository's own file.
+    store: Option<String>,
     n_outputs: AtomicU32,
 }
 
@@ -43,6 +45,7 @@ impl Project {
         let project = Self {
             agent: Agent::new(root.path().join("agent")),
             root,
+            store: None,
             n_outputs: AtomicU32::new(0),
         };
         for folder in ["home", "state", "tmp"] {
@@ -57,6 +60,13 @@ impl Project {
         project.git(&["init", "--quiet"]);
         project.git(&["add", "."]);
         project.git(&["commit", "--quiet", "-m", "Begin"]);
+        project
+    }
+
+    /// The same, with its log in the store at `url`.
+    pub fn on_store(url: &str) -> Self {
+        let mut project = Self::new();
+        project.store = Some(url.to_owned());
         project
     }
 
@@ -86,6 +96,9 @@ impl Project {
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("HOME", self.path("home")).env("TMPDIR", self.path("tmp"));
         command.env("SPECLINE_STATE_DIR", self.path("state")).env("USER", "tester");
+        if let Some(url) = &self.store {
+            command.env("SPECLINE_STORE", url);
+        }
         command.stdin(Stdio::null());
         command
     }
@@ -225,6 +238,11 @@ impl Running {
     /// What it said on stdout so far.
     pub fn stdout(&self) -> String {
         fs::read_to_string(&self.out).unwrap_or_default()
+    }
+
+    /// What it said on stderr so far.
+    pub fn stderr(&self) -> String {
+        fs::read_to_string(&self.err).unwrap_or_default()
     }
 
     /// Kills it, and waits for its end.

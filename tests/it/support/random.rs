@@ -13,6 +13,11 @@ impl Random {
         Self(seed.max(1))
     }
 
+    /// From a number that another one gave.
+    pub fn seeded(seed: u64) -> Self {
+        Self(seed.max(1))
+    }
+
     /// A number below `bound`.
     pub fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 >> 12;

@@ -38,7 +38,7 @@ pub(crate) enum Dialect {
 
 enum Backend {
     Sqlite(sqlite::Pools),
-    Postgres(postgres::Pools),
+    Postgres(Box<postgres::Pools>),
 }
 
 pub(crate) struct Database {
@@ -50,7 +50,7 @@ impl Database {
     pub(crate) async fn open(place: &Place, hook: Option<StatementHook>) -> Result<Self, Error> {
         let backend = match place {
             Place::File(path) => Backend::Sqlite(sqlite::Pools::open(path).await?),
-            Place::Postgres(url) => Backend::Postgres(postgres::Pools::open(url).await?),
+            Place::Postgres(url) => Backend::Postgres(Box::new(postgres::Pools::open(url).await?)),
         };
         Ok(Self { backend, hook })
     }

@@ -51,6 +51,8 @@ impl Channel {
     async fn listener(&mut self) -> Result<&mut PgListener, Error> {
         if self.listener.is_none() {
             let mut listener = PgListener::connect_with(&self.pool).await?;
+            // A loss is told, and not mended within a wait that may be dropped.
+            listener.eager_reconnect(false);
             listener.listen(&self.name).await?;
             self.listener = Some(listener);
         }
@@ -63,8 +65,12 @@ impl Channel {
         if std::mem::take(&mut self.missed) {
             return Ok(true);
         }
-        // None: the connection was lost, and there is another one now.
-        let told = self.listener().await?.try_recv().await?;
-        Ok(told.is_none_or(|told| told.payload() != self.ours.to_string()))
+        let Some(told) = self.listener().await?.try_recv().await? else {
+            // The connection is gone; the next turn makes another.
+            self.listener = None;
+            self.missed = true;
+            return Ok(false);
+        };
+        Ok(told.payload() != self.ours.to_string())
     }
 }
