@@ -33,6 +33,22 @@ pub struct PlaceArgs {
     pub store: Option<String>,
 }
 
+impl PlaceArgs {
+    /// The flags that lead a next command to the same log; a password is left out. Nothing where
+    /// the environment or the folder says it.
+    #[must_use]
+    pub fn flags(&self) -> String {
+        let by_environment = std::env::var("SPECLINE_STORE").ok();
+        match (&self.store, &self.repo) {
+            (Some(store), _) if by_environment.as_ref() != Some(store) => {
+                format!(" --store {}", super::copy::shown(store))
+            }
+            (None, Some(repo)) => format!(" --repo {}", repo.display()),
+            _ => String::new(),
+        }
+    }
+}
+
 #[derive(Subcommand)]
 pub(super) enum Command {
     /// Take a request through all phases, and follow it to its end.

@@ -47,7 +47,7 @@ pub async fn resume(args: &PlaceArgs, spec: Option<String>, json: bool) -> Resul
             Followed::AtRest => {
                 host.settle(id).await;
                 let view: SpecView = host.api.spec(id).await?;
-                summary::end(&view, display.elapsed(), json);
+                summary::end(&view, display.elapsed(), (&args.flags(), json));
                 exit = worse(exit, exit_of(view.status));
             }
         }

@@ -40,7 +40,7 @@ pub async fn run(args: &PlaceArgs, run: RunArgs) -> Result<Exit, Failure> {
         Followed::AtRest => {
             host.settle(id).await;
             let view = host.api.spec(id).await?;
-            summary::end(&view, display.elapsed(), run.json);
+            summary::end(&view, display.elapsed(), (&args.flags(), run.json));
             host.stop(Leave::Sandboxes).await;
             Ok(exit_of(view.status))
         }
@@ -69,13 +69,7 @@ async fn launch(
 
 /// How a person goes on with this spec, from the folder they are in.
 pub fn resume_command(args: &PlaceArgs, id: SpecId) -> String {
-    let mut command = "specline resume".to_owned();
-    if let Some(store) = &args.store {
-        command.push_str(&format!(" --store {store}"));
-    } else if let Some(repo) = &args.repo {
-        command.push_str(&format!(" --repo {}", repo.display()));
-    }
-    format!("{command} {id}")
+    format!("specline resume{} {id}", args.flags())
 }
 
 fn draft_request(repo: &Path, run: &RunArgs) -> Result<DraftRequest, Failure> {

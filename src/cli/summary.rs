@@ -8,16 +8,16 @@ use super::print;
 use crate::agent::builtin;
 use crate::view::{PhaseStatus, SpecView};
 
-/// The end of `run` and `resume`.
-pub fn end(view: &SpecView, took: Duration, json: bool) {
+/// The end of `run` and `resume`. `flags` lead a next command to the same log.
+pub fn end(view: &SpecView, took: Duration, (flags, json): (&str, bool)) {
     if json {
         print::json(view);
     } else {
-        print::data(&text(view, took));
+        print::data(&text(view, took, flags));
     }
 }
 
-fn text(view: &SpecView, took: Duration) -> String {
+fn text(view: &SpecView, took: Duration, flags: &str) -> String {
     let mut lines = vec![String::new(), head(view, took), format!("  spec          {}", view.id)];
     lines.push(format!("  agent         {}", agent(&view.agent)));
     if view.status == Status::Completed {
@@ -41,7 +41,7 @@ fn text(view: &SpecView, took: Duration) -> String {
             if file.path.contains(".new.") { "   (beside the file that you changed)" } else { "" };
         lines.push(format!("  wrote         {}{beside}", path.display()));
     }
-    lines.extend(next(view));
+    lines.extend(next(view, flags));
     lines.join("\n")
 }
 
@@ -69,30 +69,30 @@ fn agent(agent: &str) -> String {
 }
 
 /// What a person does next.
-fn next(view: &SpecView) -> Vec<String> {
+fn next(view: &SpecView, flags: &str) -> Vec<String> {
     let id = view.id;
     match view.status {
         Status::Completed => vec![
-            format!("  next          specline tasks --spec {id}"),
-            format!("                specline show {id}"),
+            format!("  next          specline tasks{flags} --spec {id}"),
+            format!("                specline show{flags} {id}"),
         ],
         Status::Failed => {
             let phase = view.error.as_ref().map_or("explore", |error| error.phase.as_str());
             vec![
-                format!("  why           specline show {id}"),
-                format!("  again         specline retry {id} --from {phase}"),
+                format!("  why           specline show{flags} {id}"),
+                format!("  again         specline retry{flags} {id} --from {phase}"),
             ]
         }
         Status::AwaitingApproval => {
             let waiting = view.phases.iter().find(|p| p.status == PhaseStatus::AwaitingApproval);
             let phase = waiting.map_or("", |waiting| waiting.phase.as_str());
             vec![
-                format!("  look          specline approve {id} {phase}"),
-                format!("  or            specline reject {id} {phase} --feedback TEXT"),
+                format!("  look          specline approve{flags} {id} {phase}"),
+                format!("  or            specline reject{flags} {id} {phase} --feedback TEXT"),
             ]
         }
         Status::Paused | Status::Draft | Status::Executing => {
-            vec![format!("  next          specline resume {id}")]
+            vec![format!("  next          specline resume{flags} {id}")]
         }
         Status::Cancelled | Status::Unknown => Vec::new(),
     }

@@ -94,7 +94,7 @@ impl Engine {
             if let Err(error) = engine.inner.side.release_work(&key, engine.inner.id).await {
                 tracing::debug!(cause = %error, "a claim runs out by itself");
             }
-            if let Err(error) = result {
+            if let Err(error) = result.map_err(|error| engine.heed(error)) {
                 let spec = row.spec;
                 tracing::warn!(spec.id = %spec, kind = ?row.kind, cause = %error, "a duty failed");
                 // Its row stays due; do not take it up again at once.

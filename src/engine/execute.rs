@@ -280,13 +280,15 @@ impl Engine {
     }
 
     async fn steer(&self, id: SpecId, command: Command, asked: &Asked) -> Result<Done<Spec>> {
-        let loaded = self.commands().specs.load(id.uuid()).await?;
+        // As it is now on every node, or the usage would be that of an earlier sandbox.
+        let loaded = self.commands().specs.load_fresh(id.uuid()).await?;
         let reported = self.reported(&loaded.state).await?;
         self.ask(id, &Command::Steer(Box::new(command), reported), asked).await
     }
 
     async fn ask(&self, id: SpecId, command: &Command, asked: &Asked) -> Result<Done<Spec>> {
-        let loaded = self.commands().specs.load(id.uuid()).await?;
+        let loaded = self.commands().specs.load(id.uuid()).await;
+        let loaded = loaded.map_err(|error| self.heed(error.into()))?;
         let origin = within(asked.origin(), &loaded.state);
         let order = Order::from(&origin).keyed(asked.keyed.as_ref());
         Ok(self.commands().spec(id, command, order).await?)

@@ -29,8 +29,8 @@ impl Engine {
     }
 
     pub(super) async fn loaded(&self, id: SpecId) -> Result<Loaded<Spec>, EngineError> {
-        let loaded = self.inner.commands.specs.load_fresh(id.uuid()).await?;
-        known(id, loaded)
+        let loaded = self.inner.commands.specs.load_fresh(id.uuid()).await;
+        known(id, loaded.map_err(|error| self.heed(error.into()))?)
     }
 
     pub(super) async fn lease(&self, sandbox: SandboxId) -> Result<Lease, EngineError> {

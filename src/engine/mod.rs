@@ -153,6 +153,15 @@ impl Engine {
         Ok(*folders.entry(folder.to_owned()).or_insert(spec) == spec)
     }
 
+    /// An event that only a newer program can read ends this one, wherever it is met: where nodes
+    /// share the read models, another may have folded it.
+    fn heed(&self, error: EngineError) -> EngineError {
+        if let EngineError::Newer(cause) = &error {
+            self.fail(Fatal::NewerPeer(cause.clone()));
+        }
+        error
+    }
+
     fn fail(&self, fatal: Fatal) {
         self.inner.fatal.send_if_modified(|slot| {
             let first = slot.is_none();

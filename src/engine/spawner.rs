@@ -56,8 +56,12 @@ pub(super) async fn run(engine: &Engine, row: &DueWork) -> Result<(), EngineErro
     engine.inner.leases_changed.notify_one();
     if let Err(message) = result {
         tracing::warn!(spec.id = %row.spec, %epoch, cause = message, "no sandbox started");
-        engine.report_lost(&lease, LossCause::Spawn { message }).await?;
-        engine.give_up(&lease).await?;
+        // This node may have stood still meanwhile: then the sandbox is another's, and may live.
+        let held = engine.inner.side.lease(sandbox).await?;
+        if held.is_some_and(|held| held.engine == engine.inner.id) {
+            engine.report_lost(&lease, LossCause::Spawn { message }).await?;
+            engine.give_up(&lease).await?;
+        }
     }
     Ok(())
 }

@@ -73,8 +73,11 @@ pub(super) async fn run(engine: Engine) {
     let mut unwanted = BTreeMap::new();
     let mut last = Last { looked: None, failed: false };
     loop {
-        engine.forgive_silence(&mut last).await;
-        let living = match engine.look_at_leases(&mut unwanted).await {
+        let looked = match engine.forgive_silence(&mut last).await {
+            Ok(()) => engine.look_at_leases(&mut unwanted).await,
+            Err(error) => Err(error),
+        };
+        let living = match looked {
             Ok(living) => living,
             Err(error) => {
                 tracing::warn!(cause = %error, "leases cannot be looked at");
@@ -112,22 +115,19 @@ pub(super) async fn watch_exits(engine: Engine, mut exits: mpsc::Receiver<Exited
 
 impl Engine {
     /// Renews leases when no sandbox could be heard: because the store was away, or because this
-    /// engine did not look. In the latter case the other nodes did, each to its own.
-    async fn forgive_silence(&self, last: &mut Last) {
-        let Ok(now) = self.now().await else { return };
+    /// engine did not look. In the latter case the other nodes did, each to its own. Nothing may be
+    /// said of a lease before this is done.
+    async fn forgive_silence(&self, last: &mut Last) -> Result<(), EngineError> {
+        let now = self.now().await?;
         let side = &self.inner.side;
         let stalled = last.looked.is_some_and(|before| now.ms_since(before) > STALLED_MS);
-        let renewed = if last.failed || (stalled && !self.is_shared()) {
-            side.renew_all().await
+        if last.failed || (stalled && !self.is_shared()) {
+            side.renew_all().await?;
         } else if stalled {
-            side.renew_of(self.inner.id).await
-        } else {
-            Ok(())
-        };
-        match renewed {
-            Ok(()) => *last = Last { looked: Some(now), failed: false },
-            Err(error) => tracing::warn!(cause = %error, "leases were not renewed after a silence"),
+            side.renew_of(self.inner.id).await?;
         }
+        *last = Last { looked: Some(now), failed: false };
+        Ok(())
     }
 
     async fn look_at_leases(
@@ -165,8 +165,12 @@ impl Engine {
                 Plan::End => self.end_sandbox(lease),
             }
         }
-        if adopting && let Err(error) = self.inner.provider.announce(&self.inner.api_url) {
-            tracing::warn!(cause = %error, "sandboxes were not told where the engine is");
+        if adopting {
+            if let Err(error) = self.inner.provider.announce(&self.inner.api_url) {
+                tracing::warn!(cause = %error, "sandboxes were not told where the engine is");
+            }
+            // They could not be heard while they knew the dead node's address only.
+            self.inner.side.renew_of(self.inner.id).await?;
         }
         Ok(!leases.is_empty())
     }

@@ -68,6 +68,8 @@ struct Call<'a> {
     path: &'a str,
     body: Option<String>,
     key: Option<&'a str>,
+    /// After this the next address is tried.
+    patience: Duration,
 }
 
 enum Tried {
@@ -77,7 +79,7 @@ enum Tried {
 
 impl Client {
     pub fn new(config: &Config, stop: CancellationToken) -> Result<Self, reqwest::Error> {
-        let http = reqwest::Client::builder().timeout(CALL_TIMEOUT).no_proxy().build()?;
+        let http = reqwest::Client::builder().no_proxy().build()?;
         Ok(Self {
             http,
             base: Mutex::new(config.api.clone()),
@@ -97,11 +99,26 @@ impl Client {
         key: Option<&str>,
     ) -> Result<T, CallError> {
         let body = serde_json::to_string(body).map_err(|e| CallError::Unreadable(e.to_string()))?;
-        self.call(Call { method: Method::POST, path, body: Some(body), key }).await
+        let (body, patience) = (Some(body), CALL_TIMEOUT);
+        self.call(Call { method: Method::POST, path, body, key, patience }).await
+    }
+
+    /// POST of a sign of life, which is worth nothing when it comes late: an engine that has not
+    /// answered in time may stand still, and another may hear it.
+    pub async fn beat<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        patience: Duration,
+    ) -> Result<T, CallError> {
+        let body = serde_json::to_string(body).map_err(|e| CallError::Unreadable(e.to_string()))?;
+        let (body, key) = (Some(body), None);
+        self.call(Call { method: Method::POST, path, body, key, patience }).await
     }
 
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CallError> {
-        self.call(Call { method: Method::GET, path, body: None, key: None }).await
+        let (body, key, patience) = (None, None, CALL_TIMEOUT);
+        self.call(Call { method: Method::GET, path, body, key, patience }).await
     }
 
     async fn call<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, CallError> {
@@ -126,6 +143,7 @@ impl Client {
     async fn try_once(&self, call: &Call<'_>) -> Result<Tried, CallError> {
         let url = format!("{}/api/v1/sandboxes/{}{}", self.base(), self.sandbox, call.path);
         let mut request = self.http.request(call.method.clone(), &url).bearer_auth(&self.token);
+        request = request.timeout(call.patience);
         if let Some(body) = &call.body {
             request = request.header("content-type", "application/json").body(body.clone());
         }

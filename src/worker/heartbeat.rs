@@ -13,6 +13,10 @@ use super::{Client, Config};
 use crate::agent;
 use crate::protocol::{HeartbeatAnswer, HeartbeatReport, Orders};
 
+/// How long an engine may take to answer a sign of life, whatever the lease is.
+const LEAST_PATIENCE: Duration = Duration::from_secs(1);
+const MOST_PATIENCE: Duration = Duration::from_secs(5);
+
 /// What this sandbox has used.
 #[derive(Default)]
 pub(super) struct Spent {
@@ -54,7 +58,8 @@ pub(super) async fn run(client: Arc<Client>, config: Config, pulse: Arc<Pulse>) 
     loop {
         let progressed = pulse.progressed.swap(false, Ordering::Relaxed);
         let report = HeartbeatReport { progressed, usage: pulse.spent().total() };
-        match client.post::<HeartbeatAnswer>("/heartbeat", &report, None).await {
+        let patience = pause.clamp(LEAST_PATIENCE, MOST_PATIENCE);
+        match client.beat::<HeartbeatAnswer>("/heartbeat", &report, patience).await {
             Ok(answer) => {
                 touch(&config);
                 pause = Duration::from_millis((answer.lease_ms / 3).max(100));

@@ -41,7 +41,7 @@ pub(super) async fn run(engine: Engine) {
             cursor = saved;
         }
         head.borrow_and_update();
-        let failed = engine.react(&mut cursor).await.err();
+        let failed = engine.react(&mut cursor).await.map_err(|error| engine.heed(error)).err();
         if let Some(error) = &failed {
             tracing::warn!(cause = %error, "a follow-up failed");
         }

@@ -28,7 +28,7 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions, OpenError> {
         .application_name("specline")
         .options([
             ("synchronous_commit", "on"),
-            // The append function looks again once it has the lock, whatever the database's default.
+            // The append function looks again once it has the lock; a database may say otherwise.
             ("default_transaction_isolation", "read\\ committed"),
             // Far above a batch's time; below a caller's patience.
             ("lock_timeout", "4s"),

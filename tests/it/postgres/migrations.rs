@@ -176,7 +176,7 @@ async fn a_password_is_never_told() {
         format!("postgres://postgres@127.0.0.1:1/db?password={SECRET}&sslmode=nonsense"),
         format!("postgres:{SECRET}@127.0.0.1"),
         format!("postgres//u:{SECRET}@h/db"),
-        format!("{SECRET}"),
+        SECRET.to_owned(),
     ] {
         let error = PgLog::open(postgres::Settings::new(&wrong)).await.unwrap_err();
         let said = format!("{error} {error:?}");

@@ -75,27 +75,18 @@ async fn a_reader_never_skips_beside_open_transactions() {
     for number in 0..WRITERS {
         writers.spawn(write(Arc::clone(&stage), number, seed));
     }
-    while let Some(writer) = writers.join_next().await {
-        writer.unwrap();
-    }
+    writers.join_all().await;
     let took = began.elapsed();
     stage.ended.store(true, Ordering::Release);
     // One more event for whoever waits for the head to move.
     stage.nodes[0].append(append(&stream(), None, &[0])).await.unwrap();
-    while let Some(holder) = holders.join_next().await {
-        holder.unwrap();
-    }
-    let sums: Vec<(u64, blake3::Hash)> =
-        std::iter::from_fn(|| readers.try_join_next()).map(Result::unwrap).collect();
-    let mut sums = sums;
-    while let Some(reader) = readers.join_next().await {
-        sums.push(reader.unwrap());
-    }
+    holders.join_all().await;
+    let sums = readers.join_all().await;
     let written = stage.written.load(Ordering::Acquire) + 1;
     let held = stage.held.load(Ordering::Acquire);
     println!("{written} events in {took:.1?}, {held} transactions held open beside them");
     assert!(held > 0, "transactions were open beside the writers");
-    let whole = sum(&*stage.nodes[0]).await;
+    let whole = sum(&stage.nodes[0]).await;
     assert_eq!(whole.0, written);
     assert!(sums.iter().all(|seen| *seen == whole), "a reader saw another log: {sums:?}");
 }
@@ -114,8 +105,7 @@ async fn sum(log: &PgLog) -> (u64, blake3::Hash) {
     }
 }
 
-/// Goes behind the head of one node until the writing has ended and everything was read. Every
-/// second one asks without the log's own check for gaps.
+/// Goes behind the head of one node until the writing has ended and everything was read.
 async fn follow(stage: Arc<Stage>, number: usize, seed: u64) -> (u64, blake3::Hash) {
     let log = &stage.nodes[number % NODES];
     let mut random = Random::seeded(seed.wrapping_add(1_000 + number as u64));

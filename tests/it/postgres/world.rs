@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use specline::store::chain::{Content, GENESIS, chain_hash};
 use specline::store::{
-    Append, Appended, EventLog, Expected, LogError, PgLog, Position, Recorded, StreamHead,
-    StreamId, postgres,
+    Append, Appended, EventLog, LogError, PgLog, Position, Recorded, StreamHead, StreamId, postgres,
 };
 use specline_aggregates::Timestamp;
 use sqlx::postgres::{PgPool, PgPoolOptions};
@@ -69,7 +68,9 @@ impl Check {
 
     pub fn all(events: &[Recorded]) {
         let mut check = Self::new();
-        events.iter().for_each(|event| check.event(event));
+        for event in events {
+            check.event(event);
+        }
     }
 }
 
@@ -216,11 +217,4 @@ pub async fn account(url: &str, scribes: &[Scribe]) {
     assert_eq!(read(&*log).await.len(), events.len(), "a repeat writes nothing");
     let verified = log.verify(Position(1), Position(u64::MAX), |_| {}).await.unwrap();
     assert_eq!((verified.events, verified.first_difference), (events.len() as u64, None));
-}
-
-/// The stream's end as an append expects it.
-pub fn behind(event: Option<&Recorded>) -> Expected {
-    event.map_or(Expected::NoStream, |event| {
-        Expected::Exact(StreamHead { version: event.sequence, hash: event.hash })
-    })
 }
