@@ -11,6 +11,7 @@ pub mod engine;
 pub mod http;
 pub mod prompts;
 pub mod protocol;
+pub mod request;
 pub mod sandbox;
 pub mod store;
 pub mod view;

@@ -63,6 +63,8 @@ uuid_id! {
     SandboxId,
     /// One project: a repository and its policy.
     ProjectId,
+    /// The public part of an access key.
+    AccessKeyId,
     /// A stored requirement of a spec.
     RequirementId,
     /// The nonce that a worker makes when it starts; it tells two workers of one epoch apart.

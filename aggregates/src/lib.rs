@@ -1,7 +1,8 @@
-//! The pure domain of Specline: Spec, Task and Ticket, their phases, and the gates that judge the
+//! The pure domain of Specline: Spec, Task, Ticket, Project and AccessKey, their phases, and the gates that judge the
 //! phases' outputs. Nothing here is async, reads a clock, the environment or a file, draws random
 //! numbers or logs: `decide` and `evolve` are functions from facts to facts.
 
+pub mod access_key;
 mod digest;
 pub mod ears;
 mod event_sourced;
@@ -12,6 +13,7 @@ pub mod manifest;
 pub mod output;
 mod phase;
 mod policy;
+pub mod project;
 pub mod spec;
 pub mod task;
 pub mod ticket;
@@ -22,7 +24,7 @@ mod verdict;
 pub use digest::{Digest, InvalidDigest};
 pub use event_sourced::{Decide, DecodeError, EventSourced, IllegalTransition};
 pub use ids::{
-    Epoch, InstanceId, ProjectId, RequirementId, SandboxId, SpecId, TaskId, TicketId, derive_id,
+    AccessKeyId, Epoch, InstanceId, ProjectId, RequirementId, SandboxId, SpecId, TaskId, TicketId, derive_id,
 };
 pub use json::RawJson;
 pub use manifest::Manifest;

@@ -1,6 +1,9 @@
 //! An event as the read models get it: decoded, with its place in the log.
 
-use specline_aggregates::{SpecId, TaskId, TicketId, Timestamp, spec, task, ticket};
+use specline_aggregates::{
+    AccessKeyId, ProjectId, SpecId, TaskId, TicketId, Timestamp, access_key, project, spec, task,
+    ticket,
+};
 use uuid::Uuid;
 
 /// What happened, by aggregate.
@@ -9,6 +12,8 @@ pub enum DomainEvent {
     Spec(spec::Event),
     Task(task::Event),
     Ticket(ticket::Event),
+    Project(project::Event),
+    AccessKey(access_key::Event),
 }
 
 /// One event of the log.
@@ -29,23 +34,27 @@ pub struct Envelope {
 
 impl Envelope {
     pub(crate) fn spec(&self) -> Option<(SpecId, &spec::Event)> {
-        match &self.event {
-            DomainEvent::Spec(event) => Some((SpecId::new(self.aggregate_id), event)),
-            DomainEvent::Task(_) | DomainEvent::Ticket(_) => None,
-        }
+        let DomainEvent::Spec(event) = &self.event else { return None };
+        Some((SpecId::new(self.aggregate_id), event))
     }
 
     pub(crate) fn task(&self) -> Option<(TaskId, &task::Event)> {
-        match &self.event {
-            DomainEvent::Task(event) => Some((TaskId::new(self.aggregate_id), event)),
-            DomainEvent::Spec(_) | DomainEvent::Ticket(_) => None,
-        }
+        let DomainEvent::Task(event) = &self.event else { return None };
+        Some((TaskId::new(self.aggregate_id), event))
     }
 
     pub(crate) fn ticket(&self) -> Option<(TicketId, &ticket::Event)> {
-        match &self.event {
-            DomainEvent::Ticket(event) => Some((TicketId::new(self.aggregate_id), event)),
-            DomainEvent::Spec(_) | DomainEvent::Task(_) => None,
-        }
+        let DomainEvent::Ticket(event) = &self.event else { return None };
+        Some((TicketId::new(self.aggregate_id), event))
+    }
+
+    pub(crate) fn project(&self) -> Option<(ProjectId, &project::Event)> {
+        let DomainEvent::Project(event) = &self.event else { return None };
+        Some((ProjectId::new(self.aggregate_id), event))
+    }
+
+    pub(crate) fn access_key(&self) -> Option<(AccessKeyId, &access_key::Event)> {
+        let DomainEvent::AccessKey(event) = &self.event else { return None };
+        Some((AccessKeyId::new(self.aggregate_id), event))
     }
 }

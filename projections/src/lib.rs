@@ -3,10 +3,12 @@
 //! A read model is a cache: it can be emptied and rebuilt from the log to the same bytes, and it
 //! never decides a command.
 
+pub mod access_keys;
 pub mod due_work;
 mod envelope;
 mod framework;
 mod lifecycle;
+pub mod projects;
 pub mod requirements;
 pub mod sandboxes;
 pub mod spec_board;
@@ -32,5 +34,7 @@ fn models() -> Vec<Box<dyn framework::Projection>> {
         task_queue::model(),
         tickets::model(),
         sandboxes::model(),
+        projects::model(),
+        access_keys::model(),
     ]
 }

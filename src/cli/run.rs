@@ -31,7 +31,8 @@ pub async fn run(args: &PlaceArgs, run: RunArgs) -> Result<Exit, Failure> {
     let mut host = Host::connect(&place, Duties::Run).await?;
     let key = format!("run-{}", Uuid::now_v7());
     let id = launch(&place, &mut host, &request, &key).await?;
-    print::talk(&format!("{title}\n  spec {id}, agent {}", request.policy.agent));
+    let agent = request.policy.as_ref().map(|policy| format!(", agent {}", policy.agent));
+    print::talk(&format!("{title}\n  spec {id}{}", agent.unwrap_or_default()));
     let display = Display::new(id);
     let followed = follow(&place, &mut host, id, &display).await;
     display.finish();
@@ -79,7 +80,11 @@ fn draft_request(repo: &Path, run: &RunArgs) -> Result<DraftRequest, Failure> {
         .to_str()
         .ok_or_else(|| Failure::usage("the repository's path is not UTF-8"))?
         .to_owned();
-    Ok(DraftRequest { title, description, repository, policy: policy(run)?, source_ticket: None })
+    // Who says nothing gets what the project says.
+    let says = run.policy.is_some() || run.agent.is_some();
+    let says = says || !run.agent_env.is_empty() || !run.approve.is_empty();
+    let policy = if says { Some(policy(run)?) } else { None };
+    Ok(DraftRequest { title, description, repository, project: None, policy, source_ticket: None })
 }
 
 fn description(run: &RunArgs) -> Result<String, Failure> {

@@ -10,10 +10,12 @@ pub use outcome::{CommandError, Done};
 
 use std::sync::Arc;
 
+use specline_aggregates::access_key::AccessKey;
+use specline_aggregates::project::Project;
 use specline_aggregates::spec::Spec;
 use specline_aggregates::task::Task;
 use specline_aggregates::ticket::Ticket;
-use specline_aggregates::{Decide, Digest, SpecId, TaskId, TicketId};
+use specline_aggregates::{AccessKeyId, Decide, Digest, ProjectId, SpecId, TaskId, TicketId};
 use uuid::Uuid;
 
 use crate::store::{AggregateStore, Blob, Commit, EventLog, Key, Loaded, StreamHead};
@@ -70,6 +72,8 @@ pub struct Commands {
     pub specs: AggregateStore<Spec>,
     pub tasks: AggregateStore<Task>,
     pub tickets: AggregateStore<Ticket>,
+    pub projects: AggregateStore<Project>,
+    pub access_keys: AggregateStore<AccessKey>,
 }
 
 impl Commands {
@@ -79,6 +83,8 @@ impl Commands {
             specs: AggregateStore::new(Arc::clone(&log)),
             tasks: AggregateStore::new(Arc::clone(&log)),
             tickets: AggregateStore::new(Arc::clone(&log)),
+            projects: AggregateStore::new(Arc::clone(&log)),
+            access_keys: AggregateStore::new(Arc::clone(&log)),
             log,
         }
     }
@@ -116,6 +122,26 @@ impl Commands {
         order: Order<'_>,
     ) -> Result<Done<Ticket>, CommandError<Ticket>> {
         self.carry_out(&self.tickets, id.uuid(), command, order).await
+    }
+
+    /// Carries out a command on a project.
+    pub async fn project(
+        &self,
+        id: ProjectId,
+        command: &<Project as cqrs_es::Aggregate>::Command,
+        order: Order<'_>,
+    ) -> Result<Done<Project>, CommandError<Project>> {
+        self.carry_out(&self.projects, id.uuid(), command, order).await
+    }
+
+    /// Carries out a command on an access key.
+    pub async fn access_key(
+        &self,
+        id: AccessKeyId,
+        command: &<AccessKey as cqrs_es::Aggregate>::Command,
+        order: Order<'_>,
+    ) -> Result<Done<AccessKey>, CommandError<AccessKey>> {
+        self.carry_out(&self.access_keys, id.uuid(), command, order).await
     }
 
     async fn carry_out<A: Decide>(

@@ -6,11 +6,15 @@ use std::fmt;
 use specline_aggregates::{Epoch, ProjectId, SandboxId};
 use uuid::Uuid;
 
+use crate::request::{self, Request};
+
 /// Who acts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Actor {
     /// A person, by name.
     Person(String),
+    /// A program or person behind an access key, by the key's name.
+    Key(String),
     /// A worker in a sandbox.
     Sandbox(SandboxId, Epoch),
     /// A duty of the engine.
@@ -21,6 +25,7 @@ impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Person(name) => write!(f, "person:{name}"),
+            Self::Key(name) => write!(f, "key:{name}"),
             Self::Sandbox(id, _) => write!(f, "sandbox:{id}"),
             Self::Duty(name) => write!(f, "engine:{name}"),
         }
@@ -36,19 +41,22 @@ pub struct Origin {
     /// Position of the event that this command answers.
     pub causation: Option<u64>,
     pub project: Option<ProjectId>,
+    /// The request that it answers; none for a duty.
+    pub request: Option<Request>,
 }
 
 impl Origin {
     /// A new chain of causes.
     #[must_use]
     pub fn new(actor: Actor) -> Self {
-        Self { actor, correlation: Uuid::now_v7(), causation: None, project: None }
+        Self::of(actor, Uuid::now_v7())
     }
 
     /// A command of a spec's or task's own life: its id correlates.
     #[must_use]
-    pub const fn of(actor: Actor, owner: Uuid) -> Self {
-        Self { actor, correlation: owner, causation: None, project: None }
+    pub fn of(actor: Actor, owner: Uuid) -> Self {
+        let request = request::current();
+        Self { actor, correlation: owner, causation: None, project: None, request }
     }
 
     #[must_use]
@@ -75,6 +83,10 @@ impl Origin {
         };
         put("causation_id", self.causation.map(|position| position.to_string()));
         put("project_id", self.project.map(|project| project.to_string()));
+        if let Some(Request { id, key }) = &self.request {
+            put("request_id", Some(id.clone()));
+            put("key_id", key.map(|key| key.to_string()));
+        }
         if let Actor::Sandbox(sandbox, epoch) = &self.actor {
             put("sandbox_id", Some(sandbox.to_string()));
             put("epoch", Some(epoch.to_string()));

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use cqrs_es::Aggregate;
+use specline_aggregates::access_key::AccessKey;
+use specline_aggregates::project::Project;
 use specline_aggregates::spec::Spec;
 use specline_aggregates::task::Task;
 use specline_aggregates::ticket::Ticket;
@@ -43,6 +45,10 @@ fn event(
         Task::decode(event_type, version, payload).map(DomainEvent::Task)
     } else if aggregate_type == Ticket::TYPE {
         Ticket::decode(event_type, version, payload).map(DomainEvent::Ticket)
+    } else if aggregate_type == Project::TYPE {
+        Project::decode(event_type, version, payload).map(DomainEvent::Project)
+    } else if aggregate_type == AccessKey::TYPE {
+        AccessKey::decode(event_type, version, payload).map(DomainEvent::AccessKey)
     } else {
         Err(DecodeError::Newer {
             event_type: format!("{aggregate_type} {event_type}"),

@@ -48,6 +48,10 @@ impl EngineError {
             Self::NotFound { .. }
             | Self::ReadModels(specline_projections::Error::UnknownModel(_)) => "not_found",
             Self::ReadModels(specline_projections::Error::InvalidCursor(_)) => "invalid_cursor",
+            Self::ReadModels(
+                specline_projections::Error::Newer { .. }
+                | specline_projections::Error::Elsewhere(_),
+            ) => "newer_peer",
             Self::ReadModels(_) => "read_models_unavailable",
             Self::NotHere(_) => "not_here",
             Self::Internal { .. } => "internal",
@@ -58,6 +62,16 @@ impl EngineError {
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         matches!(self, Self::Transient(_))
+    }
+
+    /// A newer program has written what this one must not touch, or the log is another's now: this
+    /// node stops.
+    pub(super) const fn is_newer(&self) -> bool {
+        use specline_projections::Error as ReadModels;
+        matches!(
+            self,
+            Self::Newer(_) | Self::ReadModels(ReadModels::Newer { .. } | ReadModels::Elsewhere(_))
+        )
     }
 
     pub(super) fn refused(rejection: &Rejection) -> Self {
@@ -137,6 +151,18 @@ impl IntoRefusal for specline_aggregates::task::Rejection {
 }
 
 impl IntoRefusal for specline_aggregates::ticket::Rejection {
+    fn into_refusal(self) -> EngineError {
+        EngineError::Refused { code: self.code(), message: self.to_string(), findings: Vec::new() }
+    }
+}
+
+impl IntoRefusal for specline_aggregates::project::Rejection {
+    fn into_refusal(self) -> EngineError {
+        EngineError::Refused { code: self.code(), message: self.to_string(), findings: Vec::new() }
+    }
+}
+
+impl IntoRefusal for specline_aggregates::access_key::Rejection {
     fn into_refusal(self) -> EngineError {
         EngineError::Refused { code: self.code(), message: self.to_string(), findings: Vec::new() }
     }

@@ -16,6 +16,7 @@ use specline_aggregates::{
 
 use super::judging::blob_of;
 use super::lookup::within;
+use super::projects::Settled;
 use super::{Engine, EngineError};
 use crate::commands::{Actor, Done, Keyed, Order, Origin};
 use crate::store::{Blob, StreamHead};
@@ -25,10 +26,14 @@ use crate::store::{Blob, StreamHead};
 pub struct DraftRequest {
     pub title: String,
     pub description: String,
-    /// The repository's folder.
-    pub repository: String,
+    /// The repository's folder; may be left out where the project is named.
     #[serde(default)]
-    pub policy: Policy,
+    pub repository: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<ProjectId>,
+    /// None is the project's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_ticket: Option<TicketId>,
 }
@@ -49,8 +54,12 @@ pub struct Asked {
 }
 
 impl Asked {
-    fn origin(&self) -> Origin {
-        Origin::new(Actor::Person(self.by.clone()))
+    pub(super) fn origin(&self) -> Origin {
+        let actor = match self.by.strip_prefix("key:") {
+            Some(name) => Actor::Key(name.to_owned()),
+            None => Actor::Person(self.by.clone()),
+        };
+        Origin::new(actor)
     }
 }
 
@@ -64,9 +73,8 @@ impl Engine {
         request: DraftRequest,
         asked: &Asked,
     ) -> Result<(SpecId, Done<Spec>)> {
-        self.check_provider(&request.policy)?;
-        let location = canonical(&request.repository)?;
-        let project = ProjectId::of_repository(&location);
+        let Settled { project, location, policy } = self.settle(&request).await?;
+        self.check_provider(&policy)?;
         let id = match &asked.keyed {
             Some(keyed) => specline_aggregates::derive_id(&["draft", &asked.by, &keyed.key]).into(),
             None => SpecId::new(uuid::Uuid::now_v7()),
@@ -80,7 +88,7 @@ impl Engine {
                 repository: Repository { location, reference: None },
                 source_ticket: request.source_ticket,
             },
-            policy: request.policy,
+            policy,
         }));
         let origin = asked.origin().within(project);
         let keyed = suffixed(asked.keyed.as_ref(), "draft");
@@ -303,16 +311,4 @@ fn suffixed(keyed: Option<&Keyed>, suffix: &str) -> Option<Keyed> {
 /// Stands in for a manifest where the command changes nothing and so records none.
 fn nothing() -> ManifestRef {
     ManifestRef { digest: Digest::of(b""), commit: String::new(), files: 0 }
-}
-
-fn canonical(location: &str) -> Result<String> {
-    let invalid = |problem: String| EngineError::InvalidInput { field: "repository", problem };
-    let path = Path::new(location)
-        .canonicalize()
-        .map_err(|error| invalid(format!("{location:?} cannot be opened: {error}")))?;
-    if !path.is_dir() {
-        return Err(invalid(format!("{location:?} is not a folder")));
-    }
-    let text = path.to_str().ok_or_else(|| invalid("its path is not UTF-8".to_owned()))?;
-    Ok(text.to_owned())
 }

@@ -2,6 +2,7 @@
 //! handle; the duties run until it is stopped. Every effect can be repeated: a duty that acts twice
 //! changes nothing the second time.
 
+mod access;
 mod assignment;
 mod duties;
 mod envelope;
@@ -13,6 +14,7 @@ mod judging;
 mod lookup;
 mod membership;
 mod projector;
+mod projects;
 mod reactor;
 mod spawner;
 mod start;
@@ -22,8 +24,10 @@ mod token;
 mod watchdog;
 mod worker_calls;
 
+pub use access::{Minted, Owned, PREFIX, Stock};
 pub use error::EngineError;
 pub use execute::{Asked, DraftRequest, Executed};
+pub use projects::{NewProject, ProjectRevision};
 pub use start::{Leave, Settings, StartError};
 pub use token::Token;
 
@@ -70,6 +74,8 @@ struct Inner {
     provider: Arc<dyn Provider>,
     snapshots: Arc<Snapshots>,
     secret: [u8; 32],
+    /// What this node has read of the access keys.
+    keys: access::Known,
     /// Where workers reach this engine.
     api_url: String,
     /// Folders that a sandbox must not see.

@@ -37,8 +37,8 @@ pub(super) async fn run(engine: Engine) {
             Ok(folded) => last = folded,
             Err(error) => {
                 tracing::error!(cause = %error, "the read models stand still");
-                if let EngineError::Newer(cause) = error {
-                    engine.fail(Fatal::NewerPeer(cause));
+                if error.is_newer() {
+                    engine.fail(Fatal::NewerPeer(error.to_string()));
                     return;
                 }
                 tokio::select! {

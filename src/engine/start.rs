@@ -67,6 +67,7 @@ impl Engine {
                 id: Uuid::now_v7(),
                 commands: Commands::new(Arc::clone(&settings.log)),
                 secret: settings.side.secret().await?,
+                keys: super::access::Known::default(),
                 log: settings.log,
                 side: settings.side,
                 models,

@@ -27,6 +27,9 @@ const LOOK: Duration = Duration::from_secs(1);
 /// stopped), the silence was its own: it says nothing of the sandboxes.
 const STALLED_MS: u64 = 10_000;
 
+/// A store that takes longer than this to tell of the leases was away, if only for a moment.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// What to do about one living lease.
 #[derive(Debug, PartialEq, Eq)]
 enum Plan {
@@ -134,8 +137,12 @@ impl Engine {
         &self,
         unwanted: &mut BTreeMap<SandboxId, Timestamp>,
     ) -> Result<bool, EngineError> {
+        let asked = tokio::time::Instant::now();
         let leases = self.inner.side.live_leases().await?;
         let now = self.now().await?;
+        if asked.elapsed() > PATIENCE {
+            return Err(EngineError::Transient("the leases came late".to_owned()));
+        }
         unwanted.retain(|sandbox, _| leases.iter().any(|lease| lease.sandbox == *sandbox));
         let mut adopting = false;
         for lease in &leases {

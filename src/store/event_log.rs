@@ -9,6 +9,8 @@ use specline_aggregates::{Digest, Timestamp};
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use super::audit::Audit;
+
 /// Place of an event in the whole log: from 1, rising, never reused. 0 = before the first.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
@@ -216,4 +218,9 @@ pub trait EventLog: Send + Sync + fmt::Debug {
 
     /// The bytes under `digest`, checked against it: other bytes are `Corrupt`.
     async fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, LogError>;
+
+    /// Questions about the whole log, and its seals. None of a log that is in memory only.
+    fn audit(&self) -> Option<&dyn Audit> {
+        None
+    }
 }

@@ -1,13 +1,16 @@
 //! The event log and what stands beside it. All SQL of the log lives below this module.
 
 mod aggregate_store;
+pub mod audit;
 pub mod chain;
 mod clock;
 mod event_log;
 pub mod house;
 pub mod memory;
+pub mod merkle;
 pub mod postgres;
 mod recent;
+pub mod seals;
 mod side_tables;
 pub mod sqlite;
 mod validate;

@@ -1,7 +1,7 @@
 //! Rebuilding a read model beside its live table, and swapping the two. Reads and live folding go
-//! on meanwhile. A crash before the swap leaves the live table; the next open drops the leftover, or,
-//! where nodes share the read models, the next rebuild does. Only the last rebuild that was begun
-//! lives: one that another node has taken over ends at its next step.
+//! on meanwhile. A crash before the swap leaves the live table; the next open drops the leftover,
+//! or, where nodes share the read models, the next rebuild does. Only the last rebuild that was
+//! begun lives: one that another node has taken over ends at its next step.
 
 use super::apply::check_order;
 use super::cursor::{self, Cursor};

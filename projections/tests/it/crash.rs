@@ -38,6 +38,8 @@ fn write_log(path: &Path, log: &[Envelope]) {
             DomainEvent::Spec(event) => ("spec", serde_json::to_value(event)),
             DomainEvent::Task(event) => ("task", serde_json::to_value(event)),
             DomainEvent::Ticket(event) => ("ticket", serde_json::to_value(event)),
+            DomainEvent::Project(event) => ("project", serde_json::to_value(event)),
+            DomainEvent::AccessKey(event) => ("access_key", serde_json::to_value(event)),
         };
         let (id, at) = (event.aggregate_id, event.recorded_at);
         let line: Line = (event.position, id, event.sequence, at, kind.into(), json.unwrap());
@@ -55,12 +57,16 @@ fn read_log(path: &Path) -> Vec<Envelope> {
         let event = match kind.as_str() {
             "spec" => DomainEvent::Spec(serde_json::from_str::<spec::Event>(&json).unwrap()),
             "task" => DomainEvent::Task(serde_json::from_str::<task::Event>(&json).unwrap()),
-            _ => DomainEvent::Ticket(serde_json::from_str::<ticket::Event>(&json).unwrap()),
+            "ticket" => DomainEvent::Ticket(serde_json::from_str::<ticket::Event>(&json).unwrap()),
+            "project" => DomainEvent::Project(serde_json::from_str(&json).unwrap()),
+            _ => DomainEvent::AccessKey(serde_json::from_str(&json).unwrap()),
         };
         let event_type = match &event {
             DomainEvent::Spec(event) => event.name(),
             DomainEvent::Task(event) => event.name(),
             DomainEvent::Ticket(event) => event.name(),
+            DomainEvent::Project(event) => event.name(),
+            DomainEvent::AccessKey(event) => event.name(),
         };
         Envelope {
             position,

@@ -107,6 +107,8 @@ impl World {
             DomainEvent::Spec(event) => ("spec", event.name()),
             DomainEvent::Task(event) => ("task", event.name()),
             DomainEvent::Ticket(event) => ("ticket", event.name()),
+            DomainEvent::Project(event) => ("project", event.name()),
+            DomainEvent::AccessKey(event) => ("access_key", event.name()),
         };
         self.log.push(Envelope {
             // Some stores leave gaps.

@@ -129,7 +129,9 @@ impl Engine {
                 let mates = self.tasks_of_same_spec(&task.state).await?;
                 rules::on_task_outcome(&task.state, after, &mates)
             }
-            DomainEvent::Ticket(_) => return Ok(()),
+            DomainEvent::Ticket(_) | DomainEvent::Project(_) | DomainEvent::AccessKey(_) => {
+                return Ok(());
+            }
         };
         let origin = Origin::of(Actor::Duty("reactor"), event.aggregate_id).because(event.position);
         for (n, follow_up) in follow_ups.iter().enumerate() {

@@ -7,6 +7,10 @@ use std::path::{Path, PathBuf};
 
 use specline_aggregates::Digest;
 use specline_aggregates::output::ExportedFile;
+use uuid::Uuid;
+
+/// How the name of a file ends that is being written.
+const TEMPORARY: &str = ".specline-tmp";
 
 /// Writes every file, and reads each back. `ours` are the files that an earlier SYNC wrote.
 pub(super) fn write_all(
@@ -18,10 +22,15 @@ pub(super) fn write_all(
     for (file, text) in files {
         let path = place(root, file, ours)?;
         let target = root.join(&path);
-        if digest_of(&target)? != Some(file.digest) {
-            write_one(&target, text)?;
+        let mut read = digest_of(&target)?;
+        if read != Some(file.digest) {
+            let wrote = write_one(&target, text);
+            read = digest_of(&target)?;
+            // Another node may have been at it, and done the same.
+            if read != Some(file.digest) {
+                wrote?;
+            }
         }
-        let read = digest_of(&target)?;
         written.push((ExportedFile { path, digest: file.digest }, read));
     }
     Ok(written)
@@ -60,15 +69,35 @@ fn write_one(target: &Path, text: &str) -> io::Result<()> {
     let folder = target.parent().map_or_else(PathBuf::new, Path::to_path_buf);
     fs::create_dir_all(&folder).map_err(|error| named(&folder, &error))?;
     let name = target.file_name().map(|name| name.to_string_lossy().into_owned());
-    let temporary = folder.join(format!(".{}.specline-tmp", name.unwrap_or_default()));
+    let name = name.unwrap_or_default();
+    let temporary = folder.join(format!(".{name}.{}{TEMPORARY}", Uuid::now_v7()));
     let write = || {
         let mut file = File::create(&temporary)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
+        forget_others(&folder, &name, &temporary)?;
         fs::rename(&temporary, target)?;
         File::open(&folder)?.sync_all()
     };
     write().map_err(|error| named(target, &error))
+}
+
+/// Removes what others began to write for this file: a process that died, or one that stood still
+/// and must not put an older text in the place of this one when it wakes.
+fn forget_others(folder: &Path, name: &str, ours: &Path) -> io::Result<()> {
+    let begins = format!(".{name}.");
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let found = entry.file_name();
+        let found = found.to_string_lossy();
+        if found.starts_with(&begins) && found.ends_with(TEMPORARY) && entry.path() != ours {
+            match fs::remove_file(entry.path()) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+        }
+    }
+    Ok(())
 }
 
 fn named(path: &Path, error: &io::Error) -> io::Error {
@@ -93,6 +122,21 @@ mod tests {
             assert_eq!(written, [(files[0].0.clone(), Some(files[0].0.digest))]);
         }
         assert_eq!(fs::read_to_string(root.path().join("specs/x/design.md")).unwrap(), "one");
+    }
+
+    #[test]
+    fn what_another_process_left_half_written_is_removed() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("specs/x");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join(".design.md.1.specline-tmp"), "ha").unwrap();
+        fs::write(folder.join(".design.md.notes"), "a person's").unwrap();
+        let files = [planned("specs/x/design.md", "one")];
+        write_all(root.path(), &files, &[]).unwrap();
+        let names = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<_> = names.collect();
+        names.sort();
+        assert_eq!(names, [".design.md.notes", "design.md"]);
     }
 
     #[test]

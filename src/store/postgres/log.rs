@@ -16,8 +16,10 @@ use super::append::Reply;
 use super::events::{self, End, Foreign};
 use super::follow::{View, poll};
 use super::open::{self, Settings};
+use super::reading::patiently;
 use super::writer::Writer;
 use super::{OpenError, keys, rows, snapshots};
+use crate::store::audit::Audit;
 use crate::store::{
     Append, Appended, Blob, Capabilities, Clock, EventLog, KeyRecord, LogError, LogIdentity,
     MAX_EVENT_BYTES, Position, Recorded, Snapshot, StreamHead, StreamId,
@@ -188,7 +190,8 @@ impl EventLog for PgLog {
     ) -> Result<Vec<Recorded>, LogError> {
         loop {
             let (pool, page) = (&self.parts.pool, (after, limit));
-            if let Some(found) = events::of_stream(pool, stream, page, self.foreign()).await? {
+            let read = || events::of_stream(pool, stream, page, self.foreign());
+            if let Some(found) = patiently(read).await? {
                 return Ok(found);
             }
             self.adopt(stream).await?;
@@ -196,7 +199,7 @@ impl EventLog for PgLog {
     }
 
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, LogError> {
-        let found = events::of_log(&self.parts.pool, after, limit).await?;
+        let found = patiently(|| events::of_log(&self.parts.pool, after, limit)).await?;
         if let Some(last) = found.last() {
             self.parts.view.saw_at(last.position, last.recorded_at);
         }
@@ -205,7 +208,8 @@ impl EventLog for PgLog {
 
     async fn stream_head(&self, stream: &StreamId) -> Result<Option<StreamHead>, LogError> {
         loop {
-            match events::end(&self.parts.pool, stream, self.foreign()).await? {
+            let end = || events::end(&self.parts.pool, stream, self.foreign());
+            match patiently(end).await? {
                 End::Nothing => return Ok(None),
                 End::At(head) => return Ok(Some(head)),
                 End::Foreign => {
@@ -216,12 +220,13 @@ impl EventLog for PgLog {
     }
 
     async fn find_key(&self, aggregate_id: Uuid, key: &str) -> Result<Option<KeyRecord>, LogError> {
-        let found = keys::find(&self.parts.pool, &rows::text(&aggregate_id), key).await?;
+        let id = rows::text(&aggregate_id);
+        let found = patiently(|| keys::find(&self.parts.pool, &id, key)).await?;
         Ok(found.map(|first| first.record))
     }
 
     async fn load_snapshot(&self, stream: &StreamId) -> Result<Option<Snapshot>, LogError> {
-        snapshots::load(&self.parts.pool, stream).await
+        patiently(|| snapshots::load(&self.parts.pool, stream)).await
     }
 
     async fn save_snapshot(&self, stream: &StreamId, snapshot: Snapshot) -> Result<(), LogError> {
@@ -235,7 +240,11 @@ impl EventLog for PgLog {
         snapshots::put_blob(&self.parts.pool, &blob).await
     }
 
+    fn audit(&self) -> Option<&dyn Audit> {
+        Some(self)
+    }
+
     async fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, LogError> {
-        snapshots::blob(&self.parts.pool, digest).await
+        patiently(|| snapshots::blob(&self.parts.pool, digest)).await
     }
 }

@@ -30,6 +30,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "side_tables",
         sql: include_str!("../../../migrations/postgres/0003_side_tables.sql"),
     },
+    Migration {
+        version: 4,
+        name: "audit",
+        sql: include_str!("../../../migrations/postgres/0004_audit.sql"),
+    },
 ];
 
 /// The schema that this program writes.

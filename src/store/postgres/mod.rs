@@ -6,6 +6,7 @@
 
 mod adopt;
 mod append;
+mod audit;
 mod batch;
 mod error;
 mod events;
@@ -19,6 +20,7 @@ mod log;
 mod migrations;
 mod nodes;
 mod open;
+mod reading;
 mod rows;
 mod scan;
 mod session;

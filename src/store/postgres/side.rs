@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::error::log_error;
 use super::log::PgLog;
+use super::reading::patiently;
 use super::{leases, nodes, rows, telemetry};
 use crate::store::{
     Beat, Heartbeat, Lease, LeaseState, LogError, Node, Position, SideTables, TelemetryEntry,
@@ -41,11 +42,11 @@ impl SideTables for PgLog {
     }
 
     async fn lease(&self, sandbox: SandboxId) -> Result<Option<Lease>, LogError> {
-        leases::one(self.pool(), sandbox).await
+        patiently(|| leases::one(self.pool(), sandbox)).await
     }
 
     async fn live_leases(&self) -> Result<Vec<Lease>, LogError> {
-        leases::live(self.pool()).await
+        patiently(|| leases::live(self.pool())).await
     }
 
     async fn heartbeat(&self, beats: Vec<Heartbeat>) -> Result<(), LogError> {

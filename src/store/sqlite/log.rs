@@ -16,6 +16,7 @@ use super::job::{Batch, Job, Task};
 use super::readers::Readers;
 use super::writer::Writer;
 use super::{OpenError, blobs, events, keys, open, snapshots};
+use crate::store::audit::Audit;
 use crate::store::{
     Append, Appended, Blob, Capabilities, Clock, EventLog, KeyRecord, LogError, LogIdentity,
     MAX_EVENT_BYTES, Position, Recorded, Snapshot, StreamHead, StreamId,
@@ -210,6 +211,10 @@ impl EventLog for SqliteLog {
         blob.validate()?;
         let weight = blob.bytes.len();
         self.write(weight, move |batch| blobs::put(batch.connection, &blob)).await
+    }
+
+    fn audit(&self) -> Option<&dyn Audit> {
+        Some(self)
     }
 
     async fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, LogError> {

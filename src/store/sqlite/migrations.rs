@@ -31,6 +31,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "house",
         sql: include_str!("../../../migrations/sqlite/0003_house.sql"),
     },
+    Migration {
+        version: 4,
+        name: "audit",
+        sql: include_str!("../../../migrations/sqlite/0004_audit.sql"),
+    },
 ];
 
 /// The schema that this program writes.

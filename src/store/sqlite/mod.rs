@@ -4,6 +4,7 @@
 //! and `events` what is read, `scan` gives the rows as they lie there.
 
 mod append;
+mod audit;
 mod backup;
 mod blobs;
 mod connection;

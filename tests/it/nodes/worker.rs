@@ -137,21 +137,20 @@ fn goes_on_through_a_load_balancer() {
     cluster.project.nothing_is_left();
 }
 
-/// Only the machine that took the snapshot can start the sandbox; the other leaves it alone.
+/// Only the machine that took the snapshot can start the sandbox; the other leaves it alone, and
+/// does all that needs no sandbox.
 #[test]
 fn a_node_without_the_snapshot_starts_no_sandbox() {
     let cluster = Cluster::new();
     cluster.project.agent.on("all", NOTE_RUN);
     let nodes = [cluster.serve(&on_machine(FIRST)), cluster.serve(&on_machine(SECOND))];
     for n in 0..4 {
-        cluster.launch(&nodes[n % 2], &format!("Spec {n}"), &json!({}));
+        cluster.launch(&nodes[0], &format!("Spec {n}"), &json!({}));
     }
     cluster.until_completed(4, QUIET);
     wait_until("the follow-ups", || cluster.n_events("TaskReleased") == 16);
-    let kept = cluster.sql("SELECT engine, count(*) FROM leases GROUP BY 1 ORDER BY 1");
-    let mut expected: Vec<_> = nodes.iter().map(|n| format!("{}|2", n.id(&cluster))).collect();
-    expected.sort();
-    assert_eq!(kept.lines().collect::<Vec<_>>(), expected, "each started its own");
+    let kept = cluster.sql("SELECT DISTINCT engine FROM leases");
+    assert_eq!(kept, nodes[0].id(&cluster), "the first alone has the snapshots");
     for node in nodes {
         assert_eq!(node.end().code(), 0);
     }

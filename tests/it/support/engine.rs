@@ -174,7 +174,8 @@ impl Lab {
             title: "Limit links".to_owned(),
             description: "Limit how many links an API key may create.".to_owned(),
             repository: self.project.repo().display().to_string(),
-            policy: Policy { agent: self.project.agent.line(), ..policy },
+            project: None,
+            policy: Some(Policy { agent: self.project.agent.line(), ..policy }),
             source_ticket: None,
         };
         let (id, _) = self.engine.draft(request, &asked).await.unwrap();

@@ -8,6 +8,7 @@ use reqwest::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use specline::http::IDEMPOTENCY_KEY;
+use uuid::Uuid;
 
 use super::engine::Answer;
 use super::postgres::{self, Database, Server};
@@ -27,6 +28,8 @@ pub struct Cluster {
     url: String,
     /// The operator's: the same on every node.
     token: OnceLock<String>,
+    /// Stands before every key, since ids are derived from keys: no two tests share a sandbox's id.
+    run: Uuid,
 }
 
 /// A node that runs.
@@ -66,6 +69,7 @@ impl Cluster {
             server,
             url,
             token: OnceLock::new(),
+            run: Uuid::now_v7(),
         }
     }
 
@@ -167,7 +171,9 @@ impl Cluster {
 
     /// A write by the operator; none when nobody answers.
     pub fn post(&self, node: &Node, path: &str, body: &Value, key: Option<&str>) -> Option<Answer> {
-        self.http.call(Method::POST, &node.url(path), self.token(), Some((body, key)))
+        let key = key.map(|key| format!("{}/{key}", self.run));
+        let body = Some((body, key.as_deref()));
+        self.http.call(Method::POST, &node.url(path), self.token(), body)
     }
 
     /// A read by the operator; none when nobody answers.

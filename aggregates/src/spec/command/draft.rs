@@ -38,7 +38,7 @@ impl DraftSpec {
 }
 
 /// A policy that could never work is refused before it is recorded.
-fn check_policy(policy: &Policy) -> Result<(), Rejection> {
+pub(crate) fn check_policy(policy: &Policy) -> Result<(), Rejection> {
     let invalid = |field: &'static str, problem: &str| {
         Err(Rejection::InvalidInput { field, problem: problem.to_owned() })
     };

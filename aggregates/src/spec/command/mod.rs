@@ -27,6 +27,7 @@ pub use attach::AttachSandbox;
 pub use attempt::StartAttempt;
 pub use cancel::CancelSpec;
 pub use draft::DraftSpec;
+pub(crate) use draft::check_policy;
 pub use edit::EditOutput;
 pub use failure::ReportAttemptFailed;
 pub use fork::ForkSpec;

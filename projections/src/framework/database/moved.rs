@@ -29,9 +29,9 @@ impl Moved {
     }
 
     /// Waits until another node has moved the read models, or may have (at the first call, and
-    /// when a connection was lost and is there again); then `ReadModels::refresh` says where they stand. It waits without a
-    /// statement. An error means that the server is away: ask again in a moment. It may be dropped
-    /// while it waits.
+    /// when a connection was lost and is there again); then `ReadModels::refresh` says where they
+    /// stand. It waits without a statement. An error means that the server is away: ask again in a
+    /// moment. It may be dropped while it waits.
     pub async fn next(&mut self) -> Result<(), Error> {
         let Some(channel) = &mut self.0 else { return std::future::pending().await };
         loop {

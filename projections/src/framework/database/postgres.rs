@@ -1,5 +1,5 @@
-//! Read models in a PostgreSQL database, in a schema of their own. One transaction writes at a time,
-//! of all nodes: an advisory lock that ends with it says which.
+//! Read models in a PostgreSQL database, in a schema of their own. One transaction writes at a
+//! time, of all nodes: an advisory lock that ends with it says which.
 
 use std::str::FromStr;
 use std::time::Duration;

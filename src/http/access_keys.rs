@@ -1,0 +1,94 @@
+//! Access keys: made, listed, revoked. The answer that makes a key is the only one that shows it.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use specline_aggregates::access_key::{Grant, Scope};
+use specline_aggregates::{AccessKeyId, ProjectId, Timestamp};
+
+use super::Api;
+use super::auth::Principal;
+use super::body::Body;
+use super::error::Refusal;
+use super::extract::{Path, Query};
+use crate::engine::{Asked, EngineError};
+
+/// Most items of a page, and how many there are when nobody says.
+const MAX_PAGE: u32 = 1_000;
+const PAGE: u32 = 100;
+
+/// What a new key shall be good for.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewKey {
+    pub name: String,
+    pub scopes: Vec<Scope>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<ProjectId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RevokeBody {
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct PageQuery {
+    pub cursor: Option<String>,
+    pub limit: Option<u32>,
+    pub at_least: Option<u64>,
+}
+
+impl PageQuery {
+    pub fn limit(&self) -> u32 {
+        self.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE)
+    }
+}
+
+pub(super) async fn create(
+    State(api): State<Api>,
+    principal: Principal,
+    body: Body<NewKey>,
+) -> Result<(StatusCode, Json<Value>), Refusal> {
+    let asked = Asked { by: principal.name, keyed: body.keyed };
+    let NewKey { name, scopes, project, expires_at } = body.value;
+    let grant = Grant { name, scopes: scopes.into_iter().collect(), project, expires_at };
+    let minted = api.engine.create_access_key(grant, &asked).await?;
+    let answer = json!({
+        "id": minted.id,
+        "key": minted.key,
+        "position": minted.done.position.0,
+        "version": minted.done.version,
+    });
+    Ok((StatusCode::CREATED, Json(answer)))
+}
+
+pub(super) async fn list(
+    State(api): State<Api>,
+    _: Principal,
+    Query(query): Query<PageQuery>,
+) -> Result<Json<Value>, Refusal> {
+    api.at_least(query.at_least).await?;
+    let models = api.engine.models();
+    let listing = models.access_keys(query.cursor.as_deref(), query.limit()).await;
+    let listing = listing.map_err(EngineError::from)?;
+    Ok(Json(json!({ "keys": listing.rows, "next_cursor": listing.next })))
+}
+
+pub(super) async fn revoke(
+    State(api): State<Api>,
+    principal: Principal,
+    Path(id): Path<AccessKeyId>,
+    body: Body<RevokeBody>,
+) -> Result<Json<Value>, Refusal> {
+    let asked = Asked { by: principal.name, keyed: body.keyed };
+    let reason = body.value.reason.unwrap_or_else(|| "asked to revoke".to_owned());
+    let done = api.engine.revoke_access_key(id, &reason, &asked).await?;
+    Ok(Json(json!({ "id": id, "position": done.position.0, "version": done.version })))
+}

@@ -1,0 +1,72 @@
+//! Projects: a repository with a name, and what its specs start with.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+use specline_aggregates::ProjectId;
+use specline_aggregates::project::Project;
+
+use super::Api;
+use super::access_keys::PageQuery;
+use super::auth::Principal;
+use super::body::Body;
+use super::error::Refusal;
+use super::extract::{Path, Query};
+use crate::engine::{Asked, Done, EngineError, NewProject, ProjectRevision};
+
+type Answer = Result<(StatusCode, Json<Value>), Refusal>;
+
+fn written(status: StatusCode, id: ProjectId, done: &Done<Project>) -> Answer {
+    let (position, version) = (done.position.0, done.version);
+    Ok((status, Json(json!({ "id": id, "position": position, "version": version }))))
+}
+
+pub(super) async fn create(
+    State(api): State<Api>,
+    principal: Principal,
+    body: Body<NewProject>,
+) -> Answer {
+    let asked = Asked { by: principal.name, keyed: body.keyed };
+    let (id, done) = api.engine.create_project(body.value, &asked).await?;
+    written(StatusCode::CREATED, id, &done)
+}
+
+pub(super) async fn list(
+    State(api): State<Api>,
+    principal: Principal,
+    Query(query): Query<PageQuery>,
+) -> Result<Json<Value>, Refusal> {
+    api.at_least(query.at_least).await?;
+    let (only, cursor) = (principal.project(), query.cursor.as_deref());
+    let listing = api.engine.models().projects(only, cursor, query.limit()).await;
+    let listing = listing.map_err(EngineError::from)?;
+    Ok(Json(json!({ "projects": listing.rows, "next_cursor": listing.next })))
+}
+
+pub(super) async fn show(
+    State(api): State<Api>,
+    _: Principal,
+    Path(id): Path<ProjectId>,
+) -> Result<Json<Value>, Refusal> {
+    let project = api.engine.project(id).await?;
+    let settings = project.settings();
+    Ok(Json(json!({
+        "id": id,
+        "name": settings.map(|settings| &settings.name),
+        "repository": settings.map(|settings| &settings.repository),
+        "policy": settings.map(|settings| &settings.policy),
+        "version": project.version(),
+    })))
+}
+
+pub(super) async fn revise(
+    State(api): State<Api>,
+    principal: Principal,
+    Path(id): Path<ProjectId>,
+    body: Body<ProjectRevision>,
+) -> Answer {
+    let asked = Asked { by: principal.name, keyed: body.keyed };
+    let done = api.engine.revise_project(id, body.value, &asked).await?;
+    written(StatusCode::OK, id, &done)
+}
