@@ -1,12 +1,13 @@
 //! What a worker and the engine say to each other, as JSON. Both ends use these very types, and a
 //! contract test runs the real two ends against each other.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use specline_aggregates::spec::{FailureKind, Status};
 use specline_aggregates::{Digest, Epoch, Finding, InstanceId, Phase, RawJson, Timestamp, Usage};
 
 /// The worker is up.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Attach {
     pub epoch: Epoch,
     pub instance: InstanceId,
@@ -14,7 +15,7 @@ pub struct Attach {
 }
 
 /// What the worker is to do next.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Assignment {
     /// Run the agent, then hand in its output.
@@ -32,7 +33,7 @@ pub enum Assignment {
 }
 
 /// One attempt of one phase.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Work {
     pub phase: Phase,
     pub attempt: u32,
@@ -54,7 +55,7 @@ pub struct Work {
 }
 
 /// A durable step.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct StepReport {
     pub phase: Phase,
     pub attempt: u32,
@@ -66,7 +67,7 @@ pub struct StepReport {
 }
 
 /// Where a step stands now.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct StepAnswer {
     pub position: u64,
     pub version: u64,
@@ -75,7 +76,7 @@ pub struct StepAnswer {
 }
 
 /// The output of an attempt.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Submission {
     pub phase: Phase,
     pub attempt: u32,
@@ -88,7 +89,7 @@ pub struct Submission {
 }
 
 /// What the gate said.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct VerdictReport {
     pub output: Digest,
     pub passed: bool,
@@ -97,7 +98,7 @@ pub struct VerdictReport {
 }
 
 /// The answer to an output: the verdict, and what to do next.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct SubmissionAnswer {
     pub position: u64,
     pub version: u64,
@@ -106,7 +107,7 @@ pub struct SubmissionAnswer {
 }
 
 /// An attempt that brought no output.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct FailureReport {
     pub phase: Phase,
     pub attempt: u32,
@@ -117,7 +118,7 @@ pub struct FailureReport {
 }
 
 /// The answer to a failure.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct FailureAnswer {
     pub position: u64,
     pub version: u64,
@@ -125,7 +126,7 @@ pub struct FailureAnswer {
 }
 
 /// The worker lives.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct HeartbeatReport {
     /// Cumulative for this sandbox.
     #[serde(default)]
@@ -135,7 +136,7 @@ pub struct HeartbeatReport {
 }
 
 /// What the engine wants of a living worker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Orders {
     GoOn,
@@ -143,14 +144,14 @@ pub enum Orders {
     Stop,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct HeartbeatAnswer {
     pub orders: Orders,
     pub lease_ms: u64,
 }
 
 /// Something worth keeping for the timeline. Any `kind` is welcome.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Note {
     pub kind: String,
     #[serde(default)]
@@ -160,19 +161,19 @@ pub struct Note {
 /// Notes in one call, at most.
 pub const MAX_NOTES: usize = 1_000;
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Notes {
     pub events: Vec<Note>,
 }
 
 /// The worker ends.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Detach {
     pub reason: String,
 }
 
 /// RFC 9457.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     #[serde(rename = "type")]
     pub kind: String,
@@ -181,6 +182,9 @@ pub struct Problem {
     pub detail: String,
     /// Stable, for programs.
     pub code: String,
+    /// The request, as the engine's log lines name it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
 }

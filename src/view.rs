@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use specline_aggregates::output::ExportedFile;
 use specline_aggregates::spec::{self, Spec, slug};
@@ -12,7 +13,7 @@ use uuid::Uuid;
 use crate::store::Recorded;
 
 /// Where a phase stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PhaseStatus {
     Pending,
@@ -38,7 +39,7 @@ impl PhaseStatus {
     }
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct PhaseView {
     pub phase: Phase,
     pub status: PhaseStatus,
@@ -55,7 +56,7 @@ pub struct PhaseView {
     pub usage: Usage,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct CheckpointView {
     pub phase: Phase,
     pub digest: Digest,
@@ -65,7 +66,7 @@ pub struct CheckpointView {
     pub sequence: u64,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorView {
     pub kind: String,
     pub reason: String,
@@ -73,7 +74,7 @@ pub struct ErrorView {
 }
 
 /// A spec, without its outputs.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct SpecView {
     pub id: SpecId,
     pub title: String,
@@ -205,10 +206,11 @@ fn phase_status(spec: &Spec, phase: Phase) -> PhaseStatus {
 }
 
 /// An event as every reader gets it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct EventView {
     pub position: u64,
     pub aggregate_type: String,
+    #[schemars(with = "String")]
     pub aggregate_id: Uuid,
     pub sequence: u64,
     pub event_type: String,

@@ -24,7 +24,8 @@ mod verdict;
 pub use digest::{Digest, InvalidDigest};
 pub use event_sourced::{Decide, DecodeError, EventSourced, IllegalTransition};
 pub use ids::{
-    AccessKeyId, Epoch, InstanceId, ProjectId, RequirementId, SandboxId, SpecId, TaskId, TicketId, derive_id,
+    AccessKeyId, Epoch, InstanceId, ProjectId, RequirementId, SandboxId, SpecId, TaskId, TicketId,
+    derive_id,
 };
 pub use json::RawJson;
 pub use manifest::Manifest;

@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Phase, Usage};
 
 /// Limits of one phase.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Limits {
     /// Time limit of an attempt, in milliseconds.
     pub time_ms: u64,
@@ -19,7 +20,7 @@ pub struct Limits {
 }
 
 /// Backoff between attempts, in milliseconds: `first`, doubled each time, at most `cap`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Backoff {
     pub first_ms: u64,
@@ -45,7 +46,7 @@ impl Backoff {
 }
 
 /// What a whole spec may cost, over all phases and attempts. None = no bound.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Budget {
     pub tokens: Option<u64>,
@@ -71,7 +72,7 @@ impl Budget {
 }
 
 /// What the gates go by.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct GatePolicy {
     /// Least weighted soft score, in parts per thousand.
@@ -87,7 +88,7 @@ impl Default for GatePolicy {
 }
 
 /// A program that judges an output after the built-in gate has passed it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Evaluator {
     pub name: String,
     /// `PROGRAM ARG…`; it gets the output on stdin, and answers with a verdict on stdout.
@@ -112,7 +113,7 @@ impl Evaluator {
 }
 
 /// The choices and limits of one spec. Every field has a default.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Policy {
     /// Limits that differ from the defaults, by phase.

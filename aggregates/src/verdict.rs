@@ -1,9 +1,10 @@
 //! What a gate says of an output.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A hard rule must pass; a soft one is weighed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     Hard,
@@ -11,7 +12,7 @@ pub enum Severity {
 }
 
 /// The result of one rule. Every rule leaves at least one, also when it passes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// The rule's stable name, `phase.rule`, such as `requirements.ears`.
     pub rule: String,

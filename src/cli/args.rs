@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use specline_aggregates::Phase;
+use specline_aggregates::access_key::Scope;
+use specline_aggregates::{Phase, ProjectId};
 
+use super::audit::AuditCommand;
 use crate::bench::BenchCommand;
 
 /// A durable workflow engine for spec-driven development with AI coding agents.
@@ -140,6 +142,11 @@ pub(super) enum Command {
         #[arg(long, global = true)]
         json: bool,
     },
+    /// Whether the log can be trusted: chains, seals, proofs.
+    Audit {
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
     /// The log itself.
     Log {
         #[command(subcommand)]
@@ -149,15 +156,12 @@ pub(super) enum Command {
     Backup(BackupArgs),
     /// Put a backup in the place of the log.
     Restore(RestoreArgs),
-    /// Serve the API on this machine.
-    Serve {
-        /// Address and port. Only loopback addresses are taken.
-        #[arg(long, default_value = "127.0.0.1:0")]
-        listen: String,
-        /// Where workers reach this engine, when that is not where it listens: a load balancer
-        /// before several engines, say.
-        #[arg(long, value_name = "URL")]
-        advertise: Option<String>,
+    /// Serve the API.
+    Serve(ServeArgs),
+    /// Access keys of the API: made, listed, revoked.
+    Keys {
+        #[command(subcommand)]
+        command: KeysCommand,
     },
     /// What runs inside a sandbox; its orders come by environment.
     Worker,
@@ -180,6 +184,72 @@ pub(super) enum Command {
     Version,
     #[command(hide = true)]
     Supervise { folder: PathBuf },
+}
+
+#[derive(Args)]
+pub struct ServeArgs {
+    /// Address and port. Others than loopback need an access key first, and should have TLS.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub listen: String,
+    /// Where workers reach this engine, when that is not where it listens: a load balancer
+    /// before several engines, say.
+    #[arg(long, value_name = "URL")]
+    pub advertise: Option<String>,
+    /// The certificate (PEM, with its chain) by which callers know this engine.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's private key (PEM).
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// Calls that one access key may make in a second; 0 is as many as it likes.
+    #[arg(long, value_name = "CALLS", default_value_t = crate::http::RateLimit::default().0)]
+    pub rate_limit: u32,
+    /// An origin whose pages may call, such as https://board.example.com; none by default.
+    #[arg(long, value_name = "ORIGIN")]
+    pub cors_origin: Vec<String>,
+    /// Let everybody in. Only on loopback addresses.
+    #[arg(long)]
+    pub insecure_no_auth: bool,
+}
+
+#[derive(Subcommand)]
+pub enum KeysCommand {
+    /// Make a key. It is shown this once.
+    Create(KeyArgs),
+    /// List the keys that open something.
+    List {
+        /// Also those that are revoked or have expired.
+        #[arg(long)]
+        all: bool,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take a key back.
+    Revoke {
+        /// Its id, or its name.
+        key: String,
+        #[arg(long)]
+        reason: Option<String>,
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Args)]
+pub struct KeyArgs {
+    /// Whose it is, or what for; events name it.
+    pub name: String,
+    /// What it allows: admin, operator, approver, reader; several with commas. Without it: reader.
+    #[arg(long, value_delimiter = ',')]
+    pub scope: Vec<Scope>,
+    /// The only project that it sees.
+    #[arg(long, value_name = "PROJECT")]
+    pub project: Option<ProjectId>,
+    /// When it ends: a number of days such as 90d, or a time.
+    #[arg(long, value_name = "WHEN")]
+    pub expires: Option<String>,
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Args)]

@@ -12,6 +12,7 @@ use specline_aggregates::SpecId;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::admission::{Doors, Outside};
 use super::location::{Location, Opened, join, take_files};
 use super::place::state_folder;
 use super::{Api, Exit, Failure, Place};
@@ -59,6 +60,8 @@ struct Local {
     engine: Engine,
     stop: CancellationToken,
     server: tokio::task::JoinHandle<io::Result<()>>,
+    /// Where others reach it, when that is not where this machine does.
+    outside: Option<String>,
     duties: Duties,
     /// The file that names this engine, and whether it stays when the engine stops: the next one
     /// on the same files takes up its port.
@@ -71,6 +74,8 @@ pub struct Listen {
     pub address: Option<SocketAddr>,
     /// Where workers reach it, when that is not where it listens: a load balancer, say.
     pub advertise: Option<String>,
+    /// How callers are let in, where more than this command shall be served.
+    pub doors: Option<Doors>,
 }
 
 impl Host {
@@ -118,11 +123,21 @@ impl Host {
         listen: Listen,
     ) -> Result<Self, Failure> {
         let state = state_folder(&opened.log.identity().log_id.to_string());
+        let serves = listen.doors.is_some();
         let listener = bind(listen.address, place).await?;
         let address = listener.local_addr().map_err(|e| Failure::failed(e.to_string()))?;
         let own_url = format!("http://{address}");
         let api_url = listen.advertise.unwrap_or_else(|| own_url.clone());
+        let doors = listen.doors.unwrap_or_default();
+        let outside = match &doors.outside {
+            Some(outside) => Some(open_outside(outside).await?),
+            None => None,
+        };
         let engine = open_engine(place, opened, state.clone(), &api_url).await?;
+        if serves {
+            engine.catch_up().await.map_err(|e| Failure::failed(chain(&e)))?;
+            doors.check(&engine).await?;
+        }
         let token = engine.operator_token();
         let left = match place {
             Location::Files(files) => Some(files.engine_file.clone()),
@@ -147,11 +162,16 @@ impl Host {
             engine.catch_up().await.map_err(|e| Failure::failed(chain(&e)))?;
         }
         let stop = CancellationToken::new();
-        let app = http::Api::new(engine.clone(), &token);
+        let app = http::Api::with(engine.clone(), &token, doors.access);
+        let outside = outside.map(|(listener, tls, url)| {
+            tokio::spawn(http::serve_with(listener, tls, app.clone(), stop.clone()));
+            url
+        });
         let server = tokio::spawn(http::serve(listener, app, stop.clone()));
         let api = Api::new(&own_url, &token)?;
         let kept = matches!(place, Location::Files(_));
-        let local = Local { engine, stop, server, duties, left: left.map(|path| (path, kept)) };
+        let left = left.map(|path| (path, kept));
+        let local = Local { engine, stop, server, outside, duties, left };
         Ok(Self { api, local: Some(local) })
     }
 
@@ -159,6 +179,12 @@ impl Host {
     #[must_use]
     pub fn engine_file(&self) -> Option<&Path> {
         self.local.as_ref()?.left.as_ref().map(|(path, _)| path.as_path())
+    }
+
+    /// Where others reach this engine, when that is not where this machine does.
+    #[must_use]
+    pub fn outside(&self) -> Option<&str> {
+        self.local.as_ref()?.outside.as_deref()
     }
 
     /// The engine, when it runs in this process.
@@ -241,6 +267,27 @@ async fn open_engine(
         let exit = if newer(&error) { Exit::Busy } else { Exit::Configuration };
         Failure::new(exit, chain(&error))
     })
+}
+
+/// The address for others, taken before anything is started.
+async fn open_outside(
+    outside: &Outside,
+) -> Result<(TcpListener, Option<http::Tls>, String), Failure> {
+    let tls = outside.tls()?;
+    let address = outside.address;
+    let busy = |error: io::Error| {
+        let message = format!("{address} cannot be listened on: {error}");
+        Failure::new(Exit::Configuration, message)
+    };
+    let listener = TcpListener::bind(address).await.map_err(busy)?;
+    let url = outside.url(listener.local_addr().map_err(busy)?);
+    if tls.is_none() {
+        super::print::talk(
+            "warning: keys cross the network in the clear; give --tls-cert and --tls-key, or put \
+             a proxy with TLS before this address",
+        );
+    }
+    Ok((listener, tls, url))
 }
 
 /// The sandbox provider of this machine.

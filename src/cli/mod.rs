@@ -1,7 +1,9 @@
 //! The command line. Data goes to stdout, talk to stderr; every error says what to do.
 
+mod admission;
 mod api;
 mod args;
+mod audit;
 mod backup;
 mod copy;
 mod decide;
@@ -11,6 +13,7 @@ mod edit;
 mod exit;
 mod follow;
 mod host;
+mod keys;
 mod lists;
 mod location;
 mod log;
@@ -56,7 +59,11 @@ pub fn main() -> ExitCode {
     if let Command::Supervise { folder } = &cli.command {
         return crate::sandbox::process::supervise(folder);
     }
-    print::start_logging(matches!(cli.command, Command::Serve { .. } | Command::Worker));
+    let speaks = matches!(cli.command, Command::Serve(_) | Command::Worker);
+    let level = if speaks { "info,sqlx=warn,hyper=warn" } else { "error" };
+    if let Ok(filter) = crate::telemetry::filter(level) {
+        crate::telemetry::start(filter, crate::telemetry::Format::Text);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
@@ -100,11 +107,13 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Projections { command, json } => {
             projections::projections(place, command, json).await
         }
+        Command::Audit { command } => audit::audit(place, command).await,
         Command::Log { command } => log::log(place, command).await,
         Command::Backup(args) => backup::backup(place, args).await,
         Command::Restore(args) => restore::restore(place, args).await,
         Command::Worker => worker::worker().await,
-        Command::Serve { listen, advertise } => serve::serve(place, &listen, advertise).await,
+        Command::Serve(args) => serve::serve(place, args).await,
+        Command::Keys { command } => keys::keys(place, command).await,
         Command::Doctor { agent, agent_env } => doctor::doctor(place, agent, agent_env).await,
         Command::Bench { command } => crate::bench::bench(place, command).await,
         Command::Completions { shell } => {

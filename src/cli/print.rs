@@ -64,18 +64,3 @@ pub fn table(heads: &[&str], rows: &[Vec<String>]) {
         line(row.iter().map(String::as_str).collect());
     }
 }
-
-/// Logs go to stderr. Quiet unless `RUST_LOG` says otherwise, or this is a server or a worker.
-pub fn start_logging(verbose: bool) {
-    use tracing_subscriber::EnvFilter;
-    let default = if verbose { "info,sqlx=warn,hyper=warn" } else { "error" };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(ansi)
-        .finish();
-    // A test may have set one already.
-    drop(tracing::subscriber::set_global_default(subscriber));
-}

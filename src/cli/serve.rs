@@ -1,36 +1,25 @@
-//! `specline serve`: an engine that stays, for the API on this machine.
+//! `specline serve`: an engine that stays, with its API on this machine or for others.
 
 use std::net::SocketAddr;
 
-use super::args::PlaceArgs;
+use super::admission::{Doors, rate};
+use super::args::{PlaceArgs, ServeArgs};
 use super::follow::interrupted;
 use super::host::{Duties, Host, Listen};
 use super::location::Location;
 use super::{Exit, Failure, print};
 use crate::engine::Leave;
+use crate::http::{Access, Auth, Origin};
 
-pub async fn serve(
-    args: &PlaceArgs,
-    listen: &str,
-    advertise: Option<String>,
-) -> Result<Exit, Failure> {
+pub async fn serve(args: &PlaceArgs, serve: ServeArgs) -> Result<Exit, Failure> {
     let (place, _) = Location::for_repository(args)?;
-    let address: SocketAddr = listen
-        .parse()
-        .map_err(|_| Failure::usage(format!("--listen {listen:?} is not ADDRESS:PORT")))?;
-    if !address.ip().is_loopback() {
-        return Err(Failure::new(
-            Exit::Configuration,
-            "this version serves loopback addresses only: API keys and TLS come in a later one",
-        ));
-    }
-    let listen = Listen { address: Some(address), advertise };
+    let listen = listen(serve)?;
     let host = Host::listen(&place, Duties::Run, listen).await?;
     let Some(engine) = host.engine() else {
         let message = format!("another engine holds {}", place.shown());
         return Err(Failure::new(Exit::Busy, message));
     };
-    print::data(engine.api_url());
+    print::data(host.outside().unwrap_or_else(|| engine.api_url()));
     let token = host.engine_file().map(|path| path.display().to_string()).unwrap_or_default();
     print::talk(&format!("serving {}; the operator's token is in {token}", place.shown()));
     let result = tokio::select! {
@@ -40,4 +29,23 @@ pub async fn serve(
     // Sandboxes live on: the next engine takes them over where they are.
     host.stop(Leave::Sandboxes).await;
     result
+}
+
+fn listen(serve: ServeArgs) -> Result<Listen, Failure> {
+    let given = &serve.listen;
+    let address: SocketAddr = given
+        .parse()
+        .map_err(|_| Failure::usage(format!("--listen {given:?} is not ADDRESS:PORT")))?;
+    let origins = serve.cors_origin.iter().map(|text| {
+        text.parse::<Origin>().map_err(|error| Failure::usage(format!("--cors-origin: {error}")))
+    });
+    let access = Access {
+        auth: if serve.insecure_no_auth { Auth::Off } else { Auth::Required },
+        rate: rate(serve.rate_limit),
+        origins: origins.collect::<Result<_, _>>()?,
+    };
+    let tls = serve.tls_cert.zip(serve.tls_key);
+    let doors = Doors::of(address, tls, access)?;
+    let local = doors.outside.is_none().then_some(address);
+    Ok(Listen { address: local, advertise: serve.advertise, doors: Some(doors) })
 }

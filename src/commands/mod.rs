@@ -8,16 +8,19 @@ mod outcome;
 pub use origin::{Actor, Origin};
 pub use outcome::{CommandError, Done};
 
+use std::any::Any;
 use std::sync::Arc;
+use std::time::Instant;
 
 use specline_aggregates::access_key::AccessKey;
 use specline_aggregates::project::Project;
-use specline_aggregates::spec::Spec;
+use specline_aggregates::spec::{self, Spec};
 use specline_aggregates::task::Task;
 use specline_aggregates::ticket::Ticket;
 use specline_aggregates::{AccessKeyId, Decide, Digest, ProjectId, SpecId, TaskId, TicketId};
 use uuid::Uuid;
 
+use crate::metrics::{Metrics, Seen};
 use crate::store::{AggregateStore, Blob, Commit, EventLog, Key, Loaded, StreamHead};
 
 /// Times that a command is decided again when others were first.
@@ -44,18 +47,26 @@ impl Keyed {
 pub struct Order<'a> {
     pub origin: &'a Origin,
     pub keyed: Option<&'a Keyed>,
+    /// The version that it was decided on; another one is refused.
+    pub expected: Option<u64>,
     pub blobs: Vec<Blob>,
 }
 
 impl<'a> Order<'a> {
     #[must_use]
     pub const fn from(origin: &'a Origin) -> Self {
-        Self { origin, keyed: None, blobs: Vec::new() }
+        Self { origin, keyed: None, expected: None, blobs: Vec::new() }
     }
 
     #[must_use]
     pub const fn keyed(mut self, keyed: Option<&'a Keyed>) -> Self {
         self.keyed = keyed;
+        self
+    }
+
+    #[must_use]
+    pub const fn expecting(mut self, version: Option<u64>) -> Self {
+        self.expected = version;
         self
     }
 
@@ -69,6 +80,7 @@ impl<'a> Order<'a> {
 /// The aggregates of one log, and the way of commands to them.
 pub struct Commands {
     log: Arc<dyn EventLog>,
+    metrics: Arc<Metrics>,
     pub specs: AggregateStore<Spec>,
     pub tasks: AggregateStore<Task>,
     pub tickets: AggregateStore<Ticket>,
@@ -85,6 +97,7 @@ impl Commands {
             tickets: AggregateStore::new(Arc::clone(&log)),
             projects: AggregateStore::new(Arc::clone(&log)),
             access_keys: AggregateStore::new(Arc::clone(&log)),
+            metrics: Arc::default(),
             log,
         }
     }
@@ -92,6 +105,12 @@ impl Commands {
     #[must_use]
     pub fn log(&self) -> &Arc<dyn EventLog> {
         &self.log
+    }
+
+    /// What this node counts of itself.
+    #[must_use]
+    pub const fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
     }
 
     /// Carries out a command on a spec.
@@ -159,12 +178,14 @@ impl Commands {
                 Err(error) if error.is_conflict() && tries < MAX_CONFLICTS => tries += 1,
                 // The append finds a known key by itself; only a refusal has to ask, since the
                 // state may have moved on since the first time.
-                Err(CommandError::Rejected(rejection)) => {
+                Err(
+                    refused @ (CommandError::Rejected(_) | CommandError::VersionConflict { .. }),
+                ) => {
                     if let Some(done) = self.repeated(store, id, order.keyed).await? {
                         return Ok(done);
                     }
                     if tries >= MAX_CONFLICTS || !has_moved(store, id, decided_on).await? {
-                        return Err(CommandError::Rejected(rejection));
+                        return Err(refused);
                     }
                     tries += 1;
                 }
@@ -210,6 +231,23 @@ impl Commands {
         command: &A::Command,
         order: Order<'_>,
     ) -> Result<Done<A>, CommandError<A>> {
+        let started = Instant::now();
+        let done = self.decide_and_append(store, loaded, command, order).await;
+        self.metrics.command(A::TYPE, outcome(&done), started.elapsed());
+        done
+    }
+
+    async fn decide_and_append<A: Decide>(
+        &self,
+        store: &AggregateStore<A>,
+        loaded: Loaded<A>,
+        command: &A::Command,
+        order: Order<'_>,
+    ) -> Result<Done<A>, CommandError<A>> {
+        let found = loaded.version();
+        if let Some(expected) = order.expected.filter(|expected| *expected != found) {
+            return Err(CommandError::VersionConflict { expected, found });
+        }
         let events = loaded.state.decide(command).map_err(CommandError::Rejected)?;
         let unknown = loaded.head.is_none();
         if events.is_empty() && (order.keyed.is_none() || unknown) {
@@ -227,14 +265,45 @@ impl Commands {
             answer: String::new(),
         });
         let metadata = order.origin.metadata();
+        let seen = seen(&*loaded.state, &events);
+        let n_events = events.len();
         let commit = Commit { events, metadata, key, blobs: order.blobs };
+        let started = Instant::now();
         let committed = store.commit(loaded, commit).await.map_err(CommandError::of_commit)?;
+        if !committed.appended.repeated {
+            self.metrics.appended(A::TYPE, n_events, started.elapsed());
+            if let Some(seen) = seen {
+                self.metrics.specs.committed(seen, committed.appended.recorded_at);
+            }
+        }
         Ok(Done {
             position: committed.appended.position,
             version: committed.appended.head.version,
             written: written && !committed.appended.repeated,
             state: committed.state,
         })
+    }
+}
+
+/// What counts of a spec's events; nothing of other aggregates'.
+fn seen<A: Decide>(state: &A, events: &Vec<A::Event>) -> Option<Seen> {
+    let state = (state as &dyn Any).downcast_ref::<Spec>()?;
+    let events = (events as &dyn Any).downcast_ref::<Vec<spec::Event>>()?;
+    Seen::before(state, events)
+}
+
+/// How a command ended, in one word.
+fn outcome<A: Decide>(done: &Result<Done<A>, CommandError<A>>) -> &'static str {
+    match done {
+        Ok(Done { written: true, .. }) => "written",
+        Ok(_) => "unchanged",
+        Err(
+            CommandError::Rejected(_)
+            | CommandError::KeyReused { .. }
+            | CommandError::VersionConflict { .. },
+        ) => "refused",
+        Err(error) if error.is_conflict() => "conflict",
+        Err(CommandError::Store(_)) => "failed",
     }
 }
 

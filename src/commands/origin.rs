@@ -87,6 +87,7 @@ impl Origin {
             put("request_id", Some(id.clone()));
             put("key_id", key.map(|key| key.to_string()));
         }
+        put("traceparent", crate::telemetry::trace::current());
         if let Actor::Sandbox(sandbox, epoch) = &self.actor {
             put("sandbox_id", Some(sandbox.to_string()));
             put("epoch", Some(epoch.to_string()));

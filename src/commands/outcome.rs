@@ -26,6 +26,11 @@ pub enum CommandError<A: Decide> {
     KeyReused {
         key: String,
     },
+    /// The caller had another version in mind.
+    VersionConflict {
+        expected: u64,
+        found: u64,
+    },
     Store(StoreError),
 }
 
@@ -59,6 +64,7 @@ impl<A: Decide> CommandError<A> {
         match self {
             Self::Rejected(rejection) => Some(A::code(rejection)),
             Self::KeyReused { .. } => Some("idempotency_key_reused"),
+            Self::VersionConflict { .. } => Some("version_conflict"),
             Self::Store(_) => None,
         }
     }
@@ -70,6 +76,9 @@ impl<A: Decide> std::fmt::Display for CommandError<A> {
             Self::Rejected(rejection) => rejection.fmt(f),
             Self::KeyReused { key } => {
                 write!(f, "the idempotency key {key:?} was used for another request")
+            }
+            Self::VersionConflict { expected, found } => {
+                write!(f, "it is at version {found}, not {expected}; read it again")
             }
             Self::Store(error) => error.fmt(f),
         }

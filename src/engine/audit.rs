@@ -5,12 +5,12 @@ use specline_aggregates::Digest;
 use tokio::sync::Semaphore;
 
 use super::{Engine, EngineError};
-pub use crate::store::LogIdentity;
-pub use crate::store::audit::{Filter, Order, Page, Query, Seal};
-pub use crate::store::seals::{Consistency, Proof, Report};
+use crate::store::Recorded;
 use crate::store::audit::Audit;
+pub use crate::store::audit::{Filter, Order, Page, Query, Seal};
 use crate::store::seals::{self, NoProof};
-use crate::store::{Position, Recorded};
+pub use crate::store::seals::{Consistency, Proof, Report};
+pub use crate::store::{LogIdentity, Position};
 use crate::view::EventView;
 
 /// Longest chain of causes that is followed.
@@ -50,12 +50,6 @@ impl Engine {
     #[must_use]
     pub fn log_identity(&self) -> LogIdentity {
         self.inner.log.identity()
-    }
-
-    /// The position of the last event.
-    #[must_use]
-    pub fn head(&self) -> u64 {
-        self.inner.log.watch_head().borrow().0
     }
 
     pub async fn find_events(&self, query: &Query) -> Result<Page, EngineError> {

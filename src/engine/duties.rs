@@ -30,6 +30,7 @@ pub(super) async fn run(engine: Engine) {
     let mut projected = engine.inner.projected.subscribe();
     loop {
         projected.borrow_and_update();
+        engine.inner.health.looked("clockwork");
         let sleep = match engine.look().await {
             Ok(sleep) => sleep,
             Err(error) => {
@@ -84,6 +85,7 @@ impl Engine {
     fn start_duty(&self, key: String, row: DueWork) {
         let engine = self.clone();
         self.inner.tracker.spawn(async move {
+            let started = tokio::time::Instant::now();
             let result = match row.kind {
                 Kind::Spawn => spawner::run(&engine, &row).await,
                 Kind::Attempt => timers::time_out(&engine, &row).await,
@@ -91,6 +93,7 @@ impl Engine {
                 Kind::Evaluate => evaluator::run(&engine, &row).await,
                 Kind::Sync => syncer::run(&engine, &row).await,
             };
+            engine.note_duty(&row, started.elapsed(), result.as_ref().err());
             if let Err(error) = engine.inner.side.release_work(&key, engine.inner.id).await {
                 tracing::debug!(cause = %error, "a claim runs out by itself");
             }
@@ -106,6 +109,25 @@ impl Engine {
             }
             engine.end(&key);
         });
+    }
+}
+
+impl Engine {
+    /// One line for each effect, and one number.
+    fn note_duty(&self, row: &DueWork, took: Duration, error: Option<&EngineError>) {
+        let kind = match row.kind {
+            Kind::Spawn => "spawn",
+            Kind::Attempt => "attempt",
+            Kind::Approval => "approval",
+            Kind::Evaluate => "evaluate",
+            Kind::Sync => "sync",
+        };
+        let outcome = if error.is_some() { "failed" } else { "done" };
+        self.metrics().duty(kind, outcome, took);
+        if error.is_none() {
+            let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+            tracing::info!(spec.id = %row.spec, kind, phase = %row.phase, duration_ms, "a duty acted");
+        }
     }
 }
 

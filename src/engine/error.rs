@@ -128,6 +128,11 @@ where
                 message: format!("the idempotency key {key:?} was used for another request"),
                 findings: Vec::new(),
             },
+            CommandError::VersionConflict { expected, found } => Self::Refused {
+                code: "version_conflict",
+                message: format!("it is at version {found}, not {expected}; read it again"),
+                findings: Vec::new(),
+            },
             CommandError::Store(error) => error.into(),
         }
     }

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use specline_aggregates::spec::command::{
     ApprovePhase, CancelSpec, DraftSpec, EditOutput, ForkSpec, PauseExecution, RejectPhase,
@@ -22,7 +23,7 @@ use crate::commands::{Actor, Done, Keyed, Order, Origin};
 use crate::store::{Blob, StreamHead};
 
 /// What a draft is made of.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct DraftRequest {
     pub title: String,
     pub description: String,
@@ -39,7 +40,7 @@ pub struct DraftRequest {
 }
 
 /// What an execution led to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Executed {
     Started,
@@ -51,9 +52,17 @@ pub enum Executed {
 pub struct Asked {
     pub by: String,
     pub keyed: Option<Keyed>,
+    /// The version that whoever asks has in mind.
+    pub expected: Option<u64>,
 }
 
 impl Asked {
+    /// Asked once, whatever the version.
+    #[must_use]
+    pub const fn by(name: String) -> Self {
+        Self { by: name, keyed: None, expected: None }
+    }
+
     pub(super) fn origin(&self) -> Origin {
         let actor = match self.by.strip_prefix("key:") {
             Some(name) => Actor::Key(name.to_owned()),
@@ -119,6 +128,7 @@ impl Engine {
         let origin = within(asked.origin(), &spec);
         let keyed = suffixed(asked.keyed.as_ref(), "execute");
         let order = Order::from(&origin).keyed(keyed.as_ref()).with_blobs(blobs);
+        let order = order.expecting(asked.expected);
         let done = self.commands().spec(id, &command, order).await?;
         let executed = if done.written { Executed::Started } else { Executed::AlreadyRunning };
         Ok((executed, done))
@@ -229,6 +239,7 @@ impl Engine {
         let command = Command::Steer(Box::new(command), self.reported(&spec).await?);
         let origin = within(asked.origin(), &spec);
         let order = Order::from(&origin).keyed(asked.keyed.as_ref()).with_blobs(blobs);
+        let order = order.expecting(asked.expected);
         Ok(self.commands().spec(id, &command, order).await?)
     }
 
@@ -252,6 +263,7 @@ impl Engine {
         let command = Command::Steer(Box::new(command), self.reported(&loaded.state).await?);
         let origin = within(asked.origin(), &loaded.state);
         let order = Order::from(&origin).keyed(asked.keyed.as_ref()).with_blobs(blobs);
+        let order = order.expecting(asked.expected);
         Ok(self.commands().spec(id, &command, order).await?)
     }
 
@@ -277,7 +289,9 @@ impl Engine {
             source: (*loaded.state).clone(),
             source_hash: head.hash,
         }));
-        Ok((id, self.ask(id, &command, asked).await?))
+        // The version that was asked for is the source's, and a fork has none yet.
+        let asked = Asked { expected: None, ..asked.clone() };
+        Ok((id, self.ask(id, &command, &asked).await?))
     }
 
     /// What the spec's sandbox last reported as used.
@@ -294,11 +308,16 @@ impl Engine {
         self.ask(id, &Command::Steer(Box::new(command), reported), asked).await
     }
 
-    async fn ask(&self, id: SpecId, command: &Command, asked: &Asked) -> Result<Done<Spec>> {
+    pub(super) async fn ask(
+        &self,
+        id: SpecId,
+        command: &Command,
+        asked: &Asked,
+    ) -> Result<Done<Spec>> {
         let loaded = self.commands().specs.load(id.uuid()).await;
         let loaded = loaded.map_err(|error| self.heed(error.into()))?;
         let origin = within(asked.origin(), &loaded.state);
-        let order = Order::from(&origin).keyed(asked.keyed.as_ref());
+        let order = Order::from(&origin).keyed(asked.keyed.as_ref()).expecting(asked.expected);
         Ok(self.commands().spec(id, command, order).await?)
     }
 }

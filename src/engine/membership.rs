@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use crate::store::{Beat, Node, Peer};
 
-use super::{Engine, EngineError, reactor};
+use super::{Engine, EngineError, reactor, sealer};
 
 /// Four beats a node's life, so that a slow one or two do no harm.
 const BEAT: Duration = Duration::from_secs(2);
 
 /// The duties that one node does at a time. Two at once would do no harm, only double work.
-const SINGLE: [&str; 1] = [reactor::DUTY];
+const SINGLE: [&str; 2] = [reactor::DUTY, sealer::DUTY];
 
 /// Who looks after a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

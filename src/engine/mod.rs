@@ -4,29 +4,42 @@
 
 mod access;
 mod assignment;
+pub mod audit;
+mod diff;
 mod duties;
 mod envelope;
 mod error;
 mod evaluator;
 mod execute;
+mod export;
+mod health;
 mod heartbeats;
+mod history;
 mod judging;
 mod lookup;
 mod membership;
+mod metrics;
+mod notes;
 mod projector;
 mod projects;
 mod reactor;
+mod sealer;
 mod spawner;
 mod start;
 mod syncer;
+pub mod tail;
 mod timers;
 mod token;
 mod watchdog;
 mod worker_calls;
 
 pub use access::{Minted, Owned, PREFIX, Stock};
+pub use diff::Diff;
 pub use error::EngineError;
+pub use health::{Check, MAX_LAG_EVENTS};
 pub use execute::{Asked, DraftRequest, Executed};
+pub use history::Attempt;
+pub use notes::Why;
 pub use projects::{NewProject, ProjectRevision};
 pub use start::{Leave, Settings, StartError};
 pub use token::Token;
@@ -74,6 +87,8 @@ struct Inner {
     provider: Arc<dyn Provider>,
     snapshots: Arc<Snapshots>,
     secret: [u8; 32],
+    /// Who listens to the live end of the log.
+    tail: tail::Tail,
     /// What this node has read of the access keys.
     keys: access::Known,
     /// Where workers reach this engine.
@@ -90,6 +105,7 @@ struct Inner {
     folders: Mutex<BTreeMap<String, SpecId>>,
     /// Work that is under way in this process, so that it is not started twice.
     under_way: Mutex<std::collections::BTreeSet<String>>,
+    health: health::Health,
     stop: CancellationToken,
     tracker: TaskTracker,
     /// Set when a duty met something that this program must not go on with.

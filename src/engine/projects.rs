@@ -73,7 +73,7 @@ impl Engine {
         asked: &Asked,
     ) -> Result<Done<Project>> {
         let origin = asked.origin().within(id);
-        let order = Order::from(&origin).keyed(asked.keyed.as_ref());
+        let order = Order::from(&origin).keyed(asked.keyed.as_ref()).expecting(asked.expected);
         let done = self.commands().project(id, command, order).await;
         done.map_err(|error| match error {
             CommandError::Rejected(Rejection::NotFound) => unknown(id),

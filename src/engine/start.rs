@@ -67,6 +67,7 @@ impl Engine {
                 id: Uuid::now_v7(),
                 commands: Commands::new(Arc::clone(&settings.log)),
                 secret: settings.side.secret().await?,
+                tail: super::tail::Tail::default(),
                 keys: super::access::Known::default(),
                 log: settings.log,
                 side: settings.side,
@@ -83,6 +84,7 @@ impl Engine {
                 leases_changed: Notify::new(),
                 folders: Mutex::new(BTreeMap::new()),
                 under_way: Mutex::new(BTreeSet::new()),
+                health: super::health::Health::default(),
                 stop: CancellationToken::new(),
                 tracker: TaskTracker::new(),
                 fatal: watch::Sender::new(None),
@@ -100,14 +102,14 @@ impl Engine {
         }
         self.beat().await?;
         self.adopt_survivors().await?;
-        let tracker = &self.inner.tracker;
         if self.is_shared() {
-            tracker.spawn(membership::run(self.clone()));
+            self.keep("membership", membership::run(self.clone()));
         }
-        tracker.spawn(projector::run(self.clone()));
-        tracker.spawn(reactor::run(self.clone()));
-        tracker.spawn(watchdog::run(self.clone()));
-        tracker.spawn(duties::run(self.clone()));
+        self.keep("projector", projector::run(self.clone()));
+        self.keep("reactor", reactor::run(self.clone()));
+        self.keep("sealer", super::sealer::run(self.clone()));
+        self.keep("watchdog", watchdog::run(self.clone()));
+        self.keep("clockwork", duties::run(self.clone()));
         Ok(())
     }
 

@@ -210,7 +210,7 @@ impl Engine {
     }
 
     /// Ends a sandbox in the background; twice is fine.
-    fn end_sandbox(&self, lease: &Lease) {
+    pub(super) fn end_sandbox(&self, lease: &Lease) {
         let key = format!("end/{}", lease.sandbox);
         if !self.begin(&key) {
             return;

@@ -56,7 +56,7 @@ pub(super) async fn create(
     principal: Principal,
     body: Body<NewKey>,
 ) -> Result<(StatusCode, Json<Value>), Refusal> {
-    let asked = Asked { by: principal.name, keyed: body.keyed };
+    let asked = Asked { by: principal.name, keyed: body.keyed, expected: body.expected };
     let NewKey { name, scopes, project, expires_at } = body.value;
     let grant = Grant { name, scopes: scopes.into_iter().collect(), project, expires_at };
     let minted = api.engine.create_access_key(grant, &asked).await?;
@@ -74,7 +74,9 @@ pub(super) async fn list(
     _: Principal,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<Value>, Refusal> {
-    api.at_least(query.at_least).await?;
+    // Whoever looks after their keys wants to see what they just did.
+    let head = api.engine.head();
+    api.at_least(Some(query.at_least.unwrap_or(head))).await?;
     let models = api.engine.models();
     let listing = models.access_keys(query.cursor.as_deref(), query.limit()).await;
     let listing = listing.map_err(EngineError::from)?;
@@ -87,7 +89,7 @@ pub(super) async fn revoke(
     Path(id): Path<AccessKeyId>,
     body: Body<RevokeBody>,
 ) -> Result<Json<Value>, Refusal> {
-    let asked = Asked { by: principal.name, keyed: body.keyed };
+    let asked = Asked { by: principal.name, keyed: body.keyed, expected: body.expected };
     let reason = body.value.reason.unwrap_or_else(|| "asked to revoke".to_owned());
     let done = api.engine.revoke_access_key(id, &reason, &asked).await?;
     Ok(Json(json!({ "id": id, "position": done.position.0, "version": done.version })))

@@ -2,7 +2,7 @@
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use serde::de::DeserializeOwned;
 use specline_aggregates::Digest;
 
@@ -19,6 +19,8 @@ const MAX_KEY_BYTES: usize = 200;
 pub(super) struct Body<T> {
     pub value: T,
     pub keyed: Option<Keyed>,
+    /// The version that `If-Match` names.
+    pub expected: Option<u64>,
 }
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
@@ -47,8 +49,25 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             Refusal::new(status, code, format!("the body cannot be read: {error}"))
         })?;
         let keyed = keyed(&headers, (&method, &uri), &bytes)?;
-        Ok(Self { value, keyed })
+        let expected = expected(&headers)?;
+        Ok(Self { value, keyed, expected })
     }
+}
+
+/// `If-Match: 12`, or `"12"` as an ETag has it. `*` says nothing: what a route names must be there.
+fn expected(headers: &HeaderMap) -> Result<Option<u64>, Refusal> {
+    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default().trim();
+    if text == "*" {
+        return Ok(None);
+    }
+    let digits = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    let number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let version = digits.parse().ok().filter(|_| number);
+    version.map(Some).ok_or_else(|| {
+        let detail = "If-Match is the version of the answer that you go by, such as \"12\"";
+        Refusal::new(StatusCode::BAD_REQUEST, "invalid_header", detail)
+    })
 }
 
 fn keyed(

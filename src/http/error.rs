@@ -94,6 +94,7 @@ impl IntoResponse for Refusal {
             status: self.status.as_u16(),
             detail: self.detail,
             code: self.code.to_owned(),
+            request_id: crate::request::current().map(|request| request.id),
             findings: self.findings,
         };
         let body = serde_json::to_string(&problem)

@@ -16,7 +16,7 @@ use super::Api;
 use super::auth::Principal;
 use super::error::Refusal;
 use super::needs::{self, Need, Of};
-use crate::engine::Owned;
+use crate::engine::{DraftRequest, Owned};
 use crate::request;
 
 /// A refusal on its way to an answer; boxed, as answers are large.
@@ -81,6 +81,23 @@ async fn subject(request: &mut Request, of: Of) -> Result<Vec<Owned>, Refusal> {
         Of::Sandbox => vec![Owned::Sandbox(id(&path, "id")?)],
         Of::Project => vec![Owned::Project(id(&path, "id")?)],
     })
+}
+
+impl Api {
+    /// A key that is bound to a project drafts in it, from its tickets.
+    pub(super) async fn may_draft(
+        &self,
+        principal: &Principal,
+        draft: &DraftRequest,
+    ) -> Result<(), Refusal> {
+        let Some(own) = principal.project() else { return Ok(()) };
+        principal.may_see(self.engine.project_of_draft(draft).await?)?;
+        let Some(ticket) = draft.source_ticket.map(Owned::Ticket) else { return Ok(()) };
+        match self.engine.project_of(ticket).await? {
+            Some(project) if project == own => Ok(()),
+            Some(_) | None => Err(ticket.not_found().into()),
+        }
+    }
 }
 
 fn id<T: FromStr>(path: &BTreeMap<String, String>, name: &str) -> Result<T, Refusal> {

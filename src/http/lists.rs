@@ -42,13 +42,13 @@ fn page<T: Serialize>(name: &str, listing: &Listing<T>) -> Json<Value> {
 
 pub(super) async fn tasks(
     State(api): State<Api>,
-    _: Operator,
+    principal: Operator,
     Query(query): Query<ListQuery>,
 ) -> Answer {
     api.at_least(query.at_least).await?;
     let filter = task_queue::Filter {
         status: query.status.clone(),
-        project: query.project,
+        project: principal.within(query.project)?,
         spec: query.spec,
         ticket: query.ticket,
     };
@@ -58,7 +58,7 @@ pub(super) async fn tasks(
 
 pub(super) async fn tickets(
     State(api): State<Api>,
-    _: Operator,
+    principal: Operator,
     Query(query): Query<ListQuery>,
 ) -> Answer {
     api.at_least(query.at_least).await?;
@@ -66,8 +66,11 @@ pub(super) async fn tickets(
         serde_json::from_value::<ticket::Status>(Value::String(status.clone()))
             .map_err(|error| Refusal::invalid(format!("status: {error}")))
     });
-    let filter =
-        tickets::Filter { project: query.project, spec: query.spec, status: status.transpose()? };
+    let filter = tickets::Filter {
+        project: principal.within(query.project)?,
+        spec: query.spec,
+        status: status.transpose()?,
+    };
     let cursor = query.cursor.as_deref();
     let listing = api.engine.models().tickets(&filter, cursor, query.limit()).await;
     Ok(page("tickets", &listing.map_err(EngineError::from)?))

@@ -1,28 +1,46 @@
 //! The HTTP API: thin handlers that turn requests into the engine's calls, and its answers and
 //! refusals into JSON. No rule of the domain stands here.
 
+mod access_keys;
+mod audit;
 mod auth;
 mod body;
 mod error;
 mod extract;
+mod guard;
+mod headers;
 mod health;
+mod limits;
 mod lists;
+mod metrics;
+mod needs;
+mod observe;
+mod projects;
 mod reads;
 mod sandboxes;
+mod server;
 mod specs;
+mod stream;
+mod tls;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::middleware;
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use auth::ACTOR;
+pub use access_keys::{NewKey, RevokeBody};
+pub use auth::{ACTOR, Peer};
 pub use body::IDEMPOTENCY_KEY;
+pub use headers::{Origin, REQUEST_ID};
+pub use limits::RateLimit;
+pub use needs::{Need, Of, ROUTES, Route};
 pub use reads::SpecList;
 pub use specs::{ActionBody, ApprovalBody, EditBody, ForkBody, RejectionBody, RetryBody};
+pub use tls::{Tls, TlsError};
 
 use crate::engine::Engine;
 
@@ -35,12 +53,48 @@ pub struct Api {
     engine: Engine,
     /// The token of whoever may read the engine's own file.
     operator: Arc<str>,
+    auth: Auth,
+    buckets: Arc<limits::Buckets>,
+    /// Origins whose pages may call.
+    origins: Arc<[Origin]>,
+}
+
+/// Whether callers have to say who they are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Auth {
+    #[default]
+    Required,
+    /// Whoever reaches the port may do everything: for trials on loopback.
+    Off,
+}
+
+/// How the API treats its callers.
+#[derive(Debug, Clone)]
+pub struct Access {
+    pub auth: Auth,
+    /// None: a key may call as often as it likes.
+    pub rate: Option<RateLimit>,
+    /// Origins whose pages may call; none by default.
+    pub origins: Vec<Origin>,
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Self { auth: Auth::Required, rate: Some(RateLimit::default()), origins: Vec::new() }
+    }
 }
 
 impl Api {
     #[must_use]
     pub fn new(engine: Engine, operator: &str) -> Self {
-        Self { engine, operator: operator.into() }
+        Self::with(engine, operator, Access::default())
+    }
+
+    #[must_use]
+    pub fn with(engine: Engine, operator: &str, access: Access) -> Self {
+        let Access { auth, rate, origins } = access;
+        let buckets = Arc::new(limits::Buckets::new(rate));
+        Self { engine, operator: operator.into(), auth, buckets, origins: origins.into() }
     }
 }
 
@@ -50,12 +104,20 @@ pub async fn serve(
     api: Api,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
-    axum::serve(listener, router(api))
-        .with_graceful_shutdown(async move { stop.cancelled().await })
-        .await
+    serve_with(listener, None, api, stop).await
 }
 
-/// The routes. Every one but `/health/…` needs a bearer token.
+/// The same, encrypted where `tls` is given.
+pub async fn serve_with(
+    listener: TcpListener,
+    tls: Option<Tls>,
+    api: Api,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
+    server::serve(listener, tls, router(api), stop).await
+}
+
+/// The routes. What each needs stands in `needs`.
 pub fn router(api: Api) -> Router {
     let specs = Router::new()
         .route("/", post(specs::draft).get(reads::list))
@@ -86,17 +148,38 @@ pub fn router(api: Api) -> Router {
         .route("/{id}/events", post(sandboxes::events))
         .route("/{id}/context/{digest}", get(sandboxes::context))
         .route("/{id}/detach", post(sandboxes::detach));
+    let audit = Router::new()
+        .route("/events", get(audit::events))
+        .route("/events/{position}/trace", get(audit::trace))
+        .route("/verify", get(audit::verify))
+        .route("/seals", get(audit::seals))
+        .route("/proof/{position}", get(audit::proof))
+        .route("/consistency", get(audit::consistency));
+    let projects = Router::new()
+        .route("/", post(projects::create).get(projects::list))
+        .route("/{id}", get(projects::show).patch(projects::revise));
+    let keys = Router::new()
+        .route("/", post(access_keys::create).get(access_keys::list))
+        .route("/{id}/revoke", post(access_keys::revoke));
     Router::new()
         .nest("/api/v1/specs", specs)
         .nest("/api/v1/sandboxes", sandboxes)
+        .nest("/api/v1/audit", audit)
+        .route("/api/v1/events/stream", get(stream::stream))
+        .nest("/api/v1/projects", projects)
+        .nest("/api/v1/keys", keys)
         .route("/api/v1/tasks", get(lists::tasks))
         .route("/api/v1/tickets", get(lists::tickets))
         .route("/api/v1/projections", get(health::projections))
         .route("/api/v1/projections/{name}/rebuild", post(lists::rebuild))
+        .route("/metrics", get(metrics::metrics))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .fallback(error::no_such_route)
         .method_not_allowed_fallback(error::wrong_method)
+        .route_layer(middleware::from_fn_with_state(api.clone(), guard::guard))
+        .layer(middleware::from_fn_with_state(api.clone(), observe::observe))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(middleware::from_fn_with_state(api.clone(), headers::frame))
         .with_state(api)
 }

@@ -115,8 +115,17 @@ pub const ROUTES: &[Route] = &[
     administer("POST", "/api/v1/keys", Of::Everything),
     administer("GET", "/api/v1/keys", Of::Everything),
     administer("POST", "/api/v1/keys/{id}/revoke", Of::Everything),
+    // The log.
+    read("/api/v1/audit/events", Of::Everything),
+    read("/api/v1/audit/events/{position}/trace", Of::Everything),
+    read("/api/v1/audit/verify", Of::Everything),
+    read("/api/v1/audit/seals", Of::Everything),
+    read("/api/v1/audit/proof/{position}", Of::Everything),
+    read("/api/v1/audit/consistency", Of::Everything),
+    read("/api/v1/events/stream", Of::Everything),
     // The engine itself.
     read("/api/v1/projections", Of::Everything),
+    read("/metrics", Of::Everything),
     administer("POST", "/api/v1/projections/{name}/rebuild", Of::Everything),
 ];
 

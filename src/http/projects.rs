@@ -27,7 +27,7 @@ pub(super) async fn create(
     principal: Principal,
     body: Body<NewProject>,
 ) -> Answer {
-    let asked = Asked { by: principal.name, keyed: body.keyed };
+    let asked = Asked { by: principal.name, keyed: body.keyed, expected: body.expected };
     let (id, done) = api.engine.create_project(body.value, &asked).await?;
     written(StatusCode::CREATED, id, &done)
 }
@@ -66,7 +66,7 @@ pub(super) async fn revise(
     Path(id): Path<ProjectId>,
     body: Body<ProjectRevision>,
 ) -> Answer {
-    let asked = Asked { by: principal.name, keyed: body.keyed };
+    let asked = Asked { by: principal.name, keyed: body.keyed, expected: body.expected };
     let done = api.engine.revise_project(id, body.value, &asked).await?;
     written(StatusCode::OK, id, &done)
 }

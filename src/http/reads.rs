@@ -54,12 +54,12 @@ impl Api {
 
 pub(super) async fn list(
     State(api): State<Api>,
-    _: Operator,
+    principal: Operator,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<SpecList>, Refusal> {
     api.at_least(query.at_least).await?;
     let filter = spec_board::Filter {
-        project: query.project,
+        project: principal.within(query.project)?,
         status: query.status,
         phase: query.phase,
         text: query.q,

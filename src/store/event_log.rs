@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::audit::Audit;
+use crate::metrics::Histogram;
 
 /// Place of an event in the whole log: from 1, rising, never reused. 0 = before the first.
 #[derive(
@@ -221,6 +222,11 @@ pub trait EventLog: Send + Sync + fmt::Debug {
 
     /// Questions about the whole log, and its seals. None of a log that is in memory only.
     fn audit(&self) -> Option<&dyn Audit> {
+        None
+    }
+
+    /// How many writes shared each transaction of this process's writer, where it has one.
+    fn batches(&self) -> Option<&Histogram> {
         None
     }
 }

@@ -18,8 +18,12 @@ use crate::protocol::Problem;
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
-/// Longest that one call may take: a long poll and some.
-const CALL_TIMEOUT: Duration = Duration::from_mins(1);
+/// Longest that a call may take. Then the engine may stand still, and the same call, under the same
+/// key, goes to another.
+const WRITE_PATIENCE: Duration = Duration::from_secs(20);
+
+/// The same for a long poll, which takes twenty seconds by itself.
+const POLL_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How a call ended without an answer of its own kind.
 #[derive(Debug, thiserror::Error)]
@@ -99,7 +103,7 @@ impl Client {
         key: Option<&str>,
     ) -> Result<T, CallError> {
         let body = serde_json::to_string(body).map_err(|e| CallError::Unreadable(e.to_string()))?;
-        let (body, patience) = (Some(body), CALL_TIMEOUT);
+        let (body, patience) = (Some(body), WRITE_PATIENCE);
         self.call(Call { method: Method::POST, path, body, key, patience }).await
     }
 
@@ -117,7 +121,7 @@ impl Client {
     }
 
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CallError> {
-        let (body, key, patience) = (None, None, CALL_TIMEOUT);
+        let (body, key, patience) = (None, None, POLL_PATIENCE);
         self.call(Call { method: Method::GET, path, body, key, patience }).await
     }
 
@@ -141,7 +145,8 @@ impl Client {
     }
 
     async fn try_once(&self, call: &Call<'_>) -> Result<Tried, CallError> {
-        let url = format!("{}/api/v1/sandboxes/{}{}", self.base(), self.sandbox, call.path);
+        let base = self.base();
+        let url = format!("{base}/api/v1/sandboxes/{}{}", self.sandbox, call.path);
         let mut request = self.http.request(call.method.clone(), &url).bearer_auth(&self.token);
         request = request.timeout(call.patience);
         if let Some(body) = &call.body {
@@ -154,7 +159,7 @@ impl Client {
             Ok(response) => response,
             Err(error) => {
                 tracing::info!(cause = %error, "the engine cannot be reached; trying again");
-                self.look_elsewhere();
+                self.look_elsewhere(&base);
                 return Ok(Tried::Again);
             }
         };
@@ -165,6 +170,7 @@ impl Client {
         }
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
             tracing::info!(%status, "the engine cannot answer now; trying again");
+            self.look_elsewhere(&base);
             return Ok(Tried::Again);
         }
         match serde_json::from_str(&text) {
@@ -179,8 +185,12 @@ impl Client {
         bases.get(n % bases.len().max(1)).cloned().unwrap_or_default()
     }
 
-    /// The next address of the list, and the one that the engine left in its file.
-    fn look_elsewhere(&self) {
+    /// The next address of the list, and the one that the engine left in its file. A call that was
+    /// slow to fail changes nothing when another call has moved on from its address meanwhile.
+    fn look_elsewhere(&self, failed: &str) {
+        if self.base() != failed {
+            return;
+        }
         if let Some(found) = self.api_file.as_deref().and_then(read_address) {
             let mut bases = self.base.lock().unwrap_or_else(PoisonError::into_inner);
             if !bases.contains(&found) {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Digest, RequirementId, TaskId, TicketId};
@@ -23,7 +24,7 @@ pub struct Coverage {
 }
 
 /// A file that SYNC writes into the repository.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExportedFile {
     /// Relative to the repository root.
     pub path: String,

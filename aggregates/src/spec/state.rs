@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::event::{Brief, FailureKind, ManifestRef, Payload};
@@ -13,7 +14,8 @@ use crate::{
 };
 
 /// Where a spec stands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "SpecStatus")]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// No event yet: there is no such spec.
@@ -185,7 +187,7 @@ pub struct SyncPlan {
 }
 
 /// Why a spec failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Failure {
     pub kind: FailureKind,
     pub reason: String,

@@ -1,5 +1,6 @@
 //! The events of a ticket. Names and fields are for ever, as those of a spec.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::output::Priority;
@@ -7,7 +8,7 @@ use crate::task::Outcome;
 use crate::{Digest, ProjectId, SpecId, TaskId, TicketId};
 
 /// How a ticket is worked on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WorkflowMode {
     Quick,
@@ -15,7 +16,10 @@ pub enum WorkflowMode {
 }
 
 /// Where a ticket stands. `blocked` is an overlay, not a stage.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[schemars(rename = "TicketStatus")]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     #[default]

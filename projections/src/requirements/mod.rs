@@ -3,6 +3,7 @@
 mod fold;
 mod tables;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use specline_aggregates::output::{Category, Criterion, Pattern, Priority};
 use specline_aggregates::{Digest, RequirementId, SpecId, TaskId};
@@ -11,7 +12,8 @@ use crate::framework::{Error, Of, Projection, ReadModels};
 use fold::Catalogue;
 
 /// How far a requirement is met.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "RequirementCoverage")]
 #[serde(rename_all = "lowercase")]
 pub enum Coverage {
     /// Nothing has been planned for it yet.
@@ -26,14 +28,14 @@ pub enum Coverage {
 }
 
 /// A task that meets a requirement.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TaskRef {
     pub local_id: String,
     pub id: Option<TaskId>,
 }
 
 /// A requirement, and what meets it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RequirementLine {
     pub spec: SpecId,
     /// The id that the phase output gave it, such as `REQ-001`.

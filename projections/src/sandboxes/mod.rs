@@ -2,6 +2,7 @@
 
 mod fold;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use specline_aggregates::spec::{LossCause, ReleaseReason, SandboxReason};
 use specline_aggregates::{Epoch, InstanceId, Phase, SandboxId, SpecId, TaskId, Timestamp};
@@ -10,7 +11,8 @@ use crate::framework::{Error, Listing, Of, Order, Projection, Query, ReadModels}
 use fold::{Row, Sandboxes};
 
 /// Whom a sandbox works for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "SandboxOwner")]
 #[serde(rename_all = "lowercase")]
 pub enum Owner {
     Spec(SpecId),
@@ -18,7 +20,8 @@ pub enum Owner {
 }
 
 /// Where a sandbox stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "SandboxState")]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     Requested,
@@ -41,7 +44,7 @@ impl State {
 }
 
 /// A sandbox.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SandboxLine {
     pub id: SandboxId,
     pub owner: Owner,

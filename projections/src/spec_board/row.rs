@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use specline_aggregates::{Epoch, Phase, ProjectId, SpecId, Timestamp, Usage, spec};
 
 /// What the tasks of a spec are doing, taken together.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "WorkState")]
 #[serde(rename_all = "lowercase")]
 pub enum Work {
     /// There are none, or all were cancelled.
@@ -39,7 +41,7 @@ impl Work {
 }
 
 /// A spec at a glance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SpecLine {
     pub id: SpecId,
     pub project: ProjectId,

@@ -1,5 +1,6 @@
 //! The document of a spec.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use specline_aggregates::output::ExportedFile;
 use specline_aggregates::spec::{Failure, LossCause, ManifestRef, Repository, Status};
@@ -8,7 +9,7 @@ use specline_aggregates::{
 };
 
 /// Everything about a spec but its outputs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SpecDetail {
     pub id: SpecId,
     pub project: ProjectId,
@@ -52,7 +53,8 @@ pub struct SpecDetail {
 }
 
 /// Where a phase stands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "PhaseDetailStatus")]
 #[serde(rename_all = "snake_case")]
 pub enum PhaseStatus {
     /// No attempt of it runs now, and it is not done.
@@ -66,7 +68,7 @@ pub enum PhaseStatus {
     Stale,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PhaseDetail {
     pub phase: Phase,
     pub status: PhaseStatus,
@@ -85,7 +87,7 @@ pub struct PhaseDetail {
     pub completed_at: Option<Timestamp>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Checkpoint {
     pub phase: Phase,
     pub digest: Digest,
@@ -98,7 +100,8 @@ pub struct Checkpoint {
 }
 
 /// How an attempt ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "AttemptOutcome")]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     Running,
@@ -119,7 +122,7 @@ pub enum Outcome {
     Superseded,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AttemptRecord {
     pub phase: Phase,
     pub attempt: u32,
@@ -131,7 +134,7 @@ pub struct AttemptRecord {
     pub score: Option<u16>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LostSandbox {
     pub epoch: Epoch,
     pub sandbox: SandboxId,
@@ -141,7 +144,7 @@ pub struct LostSandbox {
 }
 
 /// What SYNC made, in numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Totals {
     pub requirements: u32,
     pub tickets: u32,

@@ -2,6 +2,7 @@
 
 mod summary;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use specline_aggregates::spec::Event;
 use specline_aggregates::{Phase, SpecId, Timestamp};
@@ -15,7 +16,8 @@ use crate::framework::{
 const MAX_ENTRIES: u32 = 5_000;
 
 /// One event of a spec.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "TimelineEntry")]
 pub struct Entry {
     pub spec: SpecId,
     pub sequence: u64,

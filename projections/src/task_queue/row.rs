@@ -1,12 +1,13 @@
 //! A line of the task queue.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use specline_aggregates::output::Priority;
 use specline_aggregates::task::Kind;
 use specline_aggregates::{Epoch, ProjectId, SpecId, TaskId, TicketId, Timestamp, Usage};
 
 /// A task, with what a person needs to see of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TaskLine {
     pub id: TaskId,
     pub spec: Option<SpecId>,

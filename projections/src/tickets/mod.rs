@@ -1,5 +1,6 @@
 //! Tickets, as a board shows them. The fold is the aggregate's own transition.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use specline_aggregates::output::Priority;
 use specline_aggregates::task::Outcome;
@@ -13,7 +14,7 @@ use crate::framework::{
 };
 
 /// A ticket at a glance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TicketLine {
     pub id: TicketId,
     pub project: ProjectId,

@@ -27,6 +27,9 @@ const SAVE_EVERY: u64 = 1_000;
 /// Quiet time after which the cursor is made durable.
 const QUIET: Duration = Duration::from_secs(1);
 
+/// The same where other nodes wait for the cursor to know that everything has been followed up.
+const QUIET_SHARED: Duration = Duration::from_millis(200);
+
 pub(super) async fn run(engine: Engine) {
     let mut head = engine.inner.log.watch_head();
     let stop = engine.inner.stop.clone();
@@ -47,7 +50,8 @@ pub(super) async fn run(engine: Engine) {
         }
         let unsaved = failed.is_some() || cursor.saved < cursor.at;
         let quiet = async {
-            if unsaved { tokio::time::sleep(QUIET).await } else { std::future::pending().await }
+            let pause = if engine.is_shared() { QUIET_SHARED } else { QUIET };
+            if unsaved { tokio::time::sleep(pause).await } else { std::future::pending().await }
         };
         tokio::select! {
             changed = head.changed() => if changed.is_err() { return },

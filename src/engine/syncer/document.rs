@@ -5,8 +5,8 @@ use specline_aggregates::output::{Design, ExportedFile, IdMap, Requirements, Tas
 use specline_aggregates::spec::{Brief, Spec};
 use specline_aggregates::{Digest, Phase, SpecId, gate};
 
-use super::markdown;
 use crate::engine::{Engine, EngineError};
+use crate::export::markdown;
 
 /// What SYNC works from. The files are a function of it, so that doing it again gives the same.
 pub(super) struct Documents {

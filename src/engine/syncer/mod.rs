@@ -4,7 +4,6 @@
 
 mod document;
 mod folder;
-mod markdown;
 mod work;
 mod write;
 

@@ -1,7 +1,7 @@
 //! Follows the log's end and the store's clock. Notifications say at once that something was
 //! appended; one poll a second finds what they missed, and is the only statement of an idle log.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::adopt::Adopter;
 use super::error::log_error;
 use super::rows;
+use crate::metrics::Histogram;
 use crate::store::{LogError, Position};
 
 /// The fall-back when no notification comes.
@@ -31,8 +32,8 @@ pub(super) struct View {
     /// `recorded_at` of the last event that was seen, in microseconds.
     latest: AtomicI64,
     sample: Mutex<Option<Sample>>,
-    /// Batches that this node's writer has committed.
-    pub(super) commits: AtomicU64,
+    /// Appends in each batch that this node's writer has committed.
+    pub(super) commits: Histogram,
 }
 
 /// The store's clock at a moment of ours.
@@ -48,7 +49,7 @@ impl View {
             head: watch::Sender::new(head),
             latest: AtomicI64::new(latest.micros()),
             sample: Mutex::new(None),
-            commits: AtomicU64::new(0),
+            commits: Histogram::of_sizes(),
         }
     }
 

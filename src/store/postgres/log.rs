@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use specline_aggregates::{Digest, Timestamp};
@@ -19,6 +18,7 @@ use super::open::{self, Settings};
 use super::reading::patiently;
 use super::writer::Writer;
 use super::{OpenError, keys, rows, snapshots};
+use crate::metrics::Histogram;
 use crate::store::audit::Audit;
 use crate::store::{
     Append, Appended, Blob, Capabilities, Clock, EventLog, KeyRecord, LogError, LogIdentity,
@@ -77,7 +77,7 @@ impl PgLog {
     /// Batches that this node has committed since it opened the log.
     #[must_use]
     pub fn commits(&self) -> u64 {
-        self.parts.view.commits.load(Ordering::Relaxed)
+        self.parts.view.commits.count()
     }
 
     pub(super) const fn pool(&self) -> &PgPool {
@@ -242,6 +242,10 @@ impl EventLog for PgLog {
 
     fn audit(&self) -> Option<&dyn Audit> {
         Some(self)
+    }
+
+    fn batches(&self) -> Option<&Histogram> {
+        Some(&self.parts.view.commits)
     }
 
     async fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, LogError> {

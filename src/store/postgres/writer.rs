@@ -3,7 +3,6 @@
 //! sent again, and is either carried out now or found to have been.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use specline_aggregates::Timestamp;
@@ -107,7 +106,7 @@ impl Task {
             match self.carry_out(&part).await {
                 Ok(Answer::Done { outcomes, at, head }) => {
                     self.setup.view.saw_at(Position(head), at);
-                    self.setup.view.commits.fetch_add(1, Ordering::Relaxed);
+                    self.setup.view.commits.observe(part.len() as u64);
                     for (waiting, outcome) in part.into_iter().zip(outcomes) {
                         answer(waiting, outcome, at);
                     }

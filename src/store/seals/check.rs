@@ -94,12 +94,23 @@ pub async fn check(
         Some(broken) => Some(broken.fault(log).await?),
         None => None,
     };
-    let chain = chains
-        .first_difference
-        .map(|difference| Fault { position: difference.position, cause: Cause::Chain(difference) });
+    let chain = chains.first_difference.map(of_chain);
     let first = [fault, chain].into_iter().flatten().min_by_key(|fault| fault.position);
     let (events, checked_to) = (chains.events, chains.checked_to);
     Ok(Report { events, checked_to, seals: walk.own, given: walk.given, fault: first })
+}
+
+fn of_chain(difference: verify::Difference) -> Fault {
+    let position = match difference.cause {
+        // What is missing is before what was found.
+        verify::Cause::PositionGap { expected } => expected.min(difference.position),
+        verify::Cause::HashMismatch
+        | verify::Cause::SequenceGap { .. }
+        | verify::Cause::Truncated { .. }
+        | verify::Cause::TimeGoesBack
+        | verify::Cause::Unreadable { .. } => difference.position,
+    };
+    Fault { position, cause: Cause::Chain(difference) }
 }
 
 impl Report {

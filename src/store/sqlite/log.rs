@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use async_trait::async_trait;
 use rusqlite::Connection;
@@ -16,6 +16,7 @@ use super::job::{Batch, Job, Task};
 use super::readers::Readers;
 use super::writer::Writer;
 use super::{OpenError, blobs, events, keys, open, snapshots};
+use crate::metrics::Histogram;
 use crate::store::audit::Audit;
 use crate::store::{
     Append, Appended, Blob, Capabilities, Clock, EventLog, KeyRecord, LogError, LogIdentity,
@@ -34,8 +35,8 @@ pub(super) struct Parts {
     pub(super) clock: Clock,
     /// `recorded_at` of the last event, in microseconds.
     pub(super) latest: Arc<AtomicI64>,
-    /// Transactions that this log's writer has committed.
-    pub(super) commits: Arc<AtomicU64>,
+    /// Writes in each transaction that this log's writer has committed.
+    pub(super) commits: Arc<Histogram>,
     pub(super) head: watch::Receiver<Position>,
     /// Of a log that is only read: moved by what its reads see.
     pub(super) seen: Option<watch::Sender<Position>>,
@@ -70,7 +71,7 @@ impl SqliteLog {
     /// Transactions committed since it was opened; each synced the write-ahead log once.
     #[must_use]
     pub fn commits(&self) -> u64 {
-        self.parts.commits.load(Ordering::Relaxed)
+        self.parts.commits.count()
     }
 
     /// Bounds the log's file to about `bytes`, or lifts the bound: for quotas. A write that needs
@@ -215,6 +216,10 @@ impl EventLog for SqliteLog {
 
     fn audit(&self) -> Option<&dyn Audit> {
         Some(self)
+    }
+
+    fn batches(&self) -> Option<&Histogram> {
+        self.parts.writer.as_ref().map(|_| &*self.parts.commits)
     }
 
     async fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, LogError> {

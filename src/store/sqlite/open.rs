@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::sync::atomic::AtomicI64;
 
 use rusqlite::Connection;
 use tokio::sync::watch;
@@ -14,6 +14,7 @@ use super::log::{Parts, SqliteLog};
 use super::readers::Readers;
 use super::writer::{Setup, Writer, read_end};
 use super::{OpenError, connection, migrations, scan};
+use crate::metrics::Histogram;
 use crate::store::house::Deed;
 use crate::store::{Clock, Position};
 
@@ -31,7 +32,7 @@ pub(super) fn writer(path: &Path, clock: Clock) -> Result<SqliteLog, OpenError> 
     let deed = identity::load_or_create(path, &connection)?;
     let end = checked_end(path, &connection)?;
     let latest = Arc::new(AtomicI64::new(end.recorded_at.micros()));
-    let commits = Arc::new(AtomicU64::new(0));
+    let commits = Arc::new(Histogram::of_sizes());
     let setup = Setup {
         path: path.to_owned(),
         connection,
@@ -61,7 +62,7 @@ pub(super) fn reader(path: &Path, clock: Clock) -> Result<SqliteLog, OpenError> 
 }
 
 enum Mode {
-    Write(Writer, watch::Receiver<Position>, Arc<AtomicU64>),
+    Write(Writer, watch::Receiver<Position>, Arc<Histogram>),
     Read(watch::Sender<Position>, watch::Receiver<Position>),
 }
 
@@ -74,7 +75,7 @@ fn assemble(
 ) -> SqliteLog {
     let (writer, seen, head, commits) = match mode {
         Mode::Write(writer, head, commits) => (Some(writer), None, head, commits),
-        Mode::Read(seen, head) => (None, Some(seen), head, Arc::default()),
+        Mode::Read(seen, head) => (None, Some(seen), head, Arc::new(Histogram::of_sizes())),
     };
     let readers = Readers::new(path.to_owned());
     SqliteLog::new(Parts {

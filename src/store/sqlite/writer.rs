@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread::JoinHandle;
 
 use rusqlite::{Connection, OptionalExtension};
@@ -14,6 +14,7 @@ use super::error::log_error;
 use super::job::{Batch, End, Job};
 use super::lock::WriteLock;
 use super::rows;
+use crate::metrics::Histogram;
 use crate::store::recent::Recent;
 use crate::store::{Clock, LogError, Position, StreamHead, StreamId};
 
@@ -40,7 +41,7 @@ pub(super) struct Setup {
     pub(super) clock: Clock,
     pub(super) end: End,
     pub(super) latest: Arc<AtomicI64>,
-    pub(super) commits: Arc<AtomicU64>,
+    pub(super) commits: Arc<Histogram>,
 }
 
 /// Owns the thread. Dropping it lets the thread finish what is queued and waits for it.
@@ -104,7 +105,7 @@ struct State {
     end: Option<End>,
     heads: Recent<StreamId, StreamHead>,
     latest: Arc<AtomicI64>,
-    commits: Arc<AtomicU64>,
+    commits: Arc<Histogram>,
     head: watch::Sender<Position>,
 }
 
@@ -176,11 +177,11 @@ impl State {
         let now = self.clock.now().max(end.recorded_at);
         let mut batch =
             Batch { connection: &self.connection, now, end: &mut end, heads: &mut self.heads };
-        for job in jobs {
+        for job in &mut *jobs {
             job.run(&mut batch).map_err(Failure::Job)?;
         }
         run_cached(&self.connection, "COMMIT").map_err(Failure::Transaction)?;
-        self.commits.fetch_add(1, Ordering::Relaxed);
+        self.commits.observe(jobs.len() as u64);
         self.end = Some(end);
         Ok(())
     }

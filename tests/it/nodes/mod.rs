@@ -6,6 +6,7 @@
 
 mod chaos;
 mod idle;
+mod killed;
 mod outage;
 mod rolling;
 mod same;
@@ -44,6 +45,15 @@ fn each_completed_once(cluster: &Cluster) -> Log {
     folders_are_whole(cluster, n);
     runs_are_single(cluster);
     log
+}
+
+/// Waits until `n` specs leave nothing to do: a sandbox whose nodes all end before it is told would
+/// wait for the next one.
+fn until_settled(cluster: &Cluster, n: u64) {
+    cluster.until("the last sandbox and follow-up", QUIET, || {
+        let live = cluster.number("SELECT count(*) FROM leases WHERE state <> 'ended'");
+        live == 0 && cluster.n_events("TaskReleased") == 4 * n
+    });
 }
 
 fn completed_once(spec: &str, log: &Log) {

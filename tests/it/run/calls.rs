@@ -27,7 +27,7 @@ fn timeless(answer: &Value) -> Value {
 }
 
 fn asked() -> Asked {
-    Asked { by: "tester".to_owned(), keyed: None }
+    Asked::by("tester".to_owned())
 }
 
 /// An engine with one spec, its sandbox attached.

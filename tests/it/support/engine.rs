@@ -8,12 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use specline::engine::{Asked, DraftRequest, Engine, Settings};
-use specline::http::{Api, IDEMPOTENCY_KEY, router};
+use specline::http::{self, Access, Api, IDEMPOTENCY_KEY};
 use specline::sandbox::provider::{Adopted, Listed, OrderError};
 use specline::sandbox::{Exited, Handle, Provider, Snapshots, SpawnError, SpawnRequest};
 use specline::store::{Clock, Recorded, SqliteLog, StreamId};
 use specline_aggregates::{Policy, SandboxId, SpecId};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::{DEADLINE, LOOK, Project};
 
@@ -137,11 +138,17 @@ pub struct Lab {
     pub provider: Arc<Withheld>,
     pub project: Project,
     http: reqwest::Client,
+    stop: CancellationToken,
     server: tokio::task::JoinHandle<()>,
 }
 
 impl Lab {
     pub async fn new(start: Start) -> Self {
+        Self::with(start, Access::default()).await
+    }
+
+    /// With an API that treats its callers so.
+    pub async fn with(start: Start, access: Access) -> Self {
         let project = Project::new();
         let folder = project.repo().join(".specline");
         std::fs::create_dir_all(&folder).unwrap();
@@ -161,15 +168,17 @@ impl Lab {
         .await
         .unwrap();
         engine.start().await.unwrap();
-        let app = router(Api::new(engine.clone(), &engine.operator_token()));
-        let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        let api = Api::with(engine.clone(), &engine.operator_token(), access);
+        let stop = CancellationToken::new();
+        let server = http::serve(listener, api, stop.clone());
+        let server = tokio::spawn(async move { server.await.unwrap() });
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { engine, provider, project, http, server }
+        Self { engine, provider, project, http, stop, server }
     }
 
     /// Drafts and executes a spec with the scripted agent.
     pub async fn execute(&self, policy: Policy) -> SpecId {
-        let asked = Asked { by: "tester".to_owned(), keyed: None };
+        let asked = Asked::by("tester".to_owned());
         let request = DraftRequest {
             title: "Limit links".to_owned(),
             description: "Limit how many links an API key may create.".to_owned(),
@@ -263,6 +272,7 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
+        self.stop.cancel();
         self.server.abort();
         for worker in self.provider.workers().iter_mut() {
             drop(worker.kill());

@@ -73,10 +73,6 @@ impl Cluster {
         }
     }
 
-    pub fn url(&self) -> &str {
-        &self.url
-    }
-
     /// The operator's token, once a node is ready.
     pub fn token(&self) -> &str {
         self.token.get().map_or("", String::as_str)

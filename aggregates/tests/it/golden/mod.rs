@@ -1,6 +1,8 @@
 //! Every event ever written can be read for ever. `SPECLINE_GOLDEN=write` writes the files that are
 //! not there yet; one that is there is never changed.
 
+mod access_key;
+mod project;
 mod spec;
 mod task;
 mod ticket;
@@ -12,6 +14,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use specline_aggregates::access_key::AccessKey;
+use specline_aggregates::project::Project;
 use specline_aggregates::spec::Spec;
 use specline_aggregates::task::Task;
 use specline_aggregates::ticket::Ticket;
@@ -131,4 +135,30 @@ fn every_event_of_a_ticket_has_a_golden_file() {
 fn every_golden_event_of_a_ticket_is_read() {
     Golden::of("ticket").reads::<Ticket>();
     refuses::<Ticket>("TicketDone", r#"{"TicketDone":{}}"#);
+}
+
+#[test]
+fn every_event_of_a_project_has_a_golden_file() {
+    let names = &specline_aggregates::project::Event::NAMES;
+    Golden::of("project").holds(names, &project::samples());
+}
+
+#[test]
+fn every_golden_event_of_a_project_is_read() {
+    Golden::of("project").reads::<Project>();
+    let revised = r#"{"ProjectRevised":{"settings":{"name":"n","repository":"/r"},"by":"ada"}}"#;
+    refuses::<Project>("ProjectRevised", revised);
+}
+
+#[test]
+fn every_event_of_an_access_key_has_a_golden_file() {
+    let names = &specline_aggregates::access_key::Event::NAMES;
+    Golden::of("access_key").holds(names, &access_key::samples());
+}
+
+#[test]
+fn every_golden_event_of_an_access_key_is_read() {
+    Golden::of("access_key").reads::<AccessKey>();
+    let revoked = r#"{"AccessKeyRevoked":{"by":"ada","reason":"lost"}}"#;
+    refuses::<AccessKey>("AccessKeyRevoked", revoked);
 }

@@ -7,7 +7,7 @@ use specline_aggregates::output::{
 };
 
 /// `requirements.md`.
-pub(super) fn requirements(title: &str, output: &Requirements) -> String {
+pub(crate) fn requirements(title: &str, output: &Requirements) -> String {
     let mut text = format!("# Requirements: {title}\n\nFeature: {}\n", output.feature_name);
     for requirement in &output.requirements {
         text.push_str(&one_requirement(requirement));
@@ -46,7 +46,7 @@ fn one_requirement(requirement: &Requirement) -> String {
 }
 
 /// `design.md`.
-pub(super) fn design(title: &str, output: &Design) -> String {
+pub(crate) fn design(title: &str, output: &Design) -> String {
     let mut text = format!("# Design: {title}\n\n{}\n", output.overview);
     if let Some(diagram) = &output.diagram {
         let _ = write!(text, "\n```mermaid\n{}\n```\n", diagram.trim_end());
@@ -109,7 +109,7 @@ fn decisions(text: &mut String, output: &Design) {
 }
 
 /// `tasks.md`.
-pub(super) fn tasks(title: &str, output: &Tasks, requirements: &Requirements) -> String {
+pub(crate) fn tasks(title: &str, output: &Tasks, requirements: &Requirements) -> String {
     let mut text = format!("# Tasks: {title}\n");
     for ticket in &output.tickets {
         let _ = write!(text, "\n## {}: {}\n\n", ticket.id, ticket.title);

@@ -1,0 +1,144 @@
+//! The configuration of a command: read before it runs, and shown by `config show`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Subcommand};
+use serde_json::json;
+
+use super::args::{Cli, Command};
+use super::place::FOLDER;
+use super::{Exit, Failure, print};
+use crate::config::{self, Config, File, Source, Sources};
+use crate::telemetry::{self, Format};
+
+/// The lines of a server or a worker.
+const SPEAKING: &str = "info,sqlx=warn,hyper=warn";
+
+/// The lines of a command that a person runs.
+const QUIET: &str = "error";
+
+/// Where settings come from, beside the environment.
+#[derive(Args, Clone)]
+pub struct SettingsArgs {
+    /// A TOML file with settings; without it, .specline/config.toml where there is one. Flags and
+    /// the environment go before it.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// How log lines are written: text or json.
+    #[arg(long, global = true, value_name = "FORMAT")]
+    pub log_format: Option<Format>,
+}
+
+#[derive(Subcommand)]
+pub enum ConfigCommand {
+    /// Print every setting, its value, and where that comes from. Secrets are hidden.
+    Show {
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Reads the configuration for `cli`, puts it where the command looks, and starts the log lines.
+pub(super) fn prepare(cli: &mut Cli, matches: &ArgMatches) -> Result<(), Failure> {
+    let refused = |error: config::Error| Failure::new(Exit::Configuration, error.to_string());
+    let env = |name: &str| std::env::var(name).ok();
+    // What runs in a sandbox has its orders, and stands among files that it must not trust.
+    let file = if matches!(cli.command, Command::Worker | Command::Supervise { .. }) {
+        None
+    } else {
+        file_of(cli).map(|path| File::open(&path)).transpose().map_err(refused)?
+    };
+    let config = Config::read(Sources { flags: flags(cli, matches), env: &env, file });
+    let config = config.map_err(refused)?;
+    start_logging(cli, &config);
+    cli.place.store.clone_from(&config.store.url);
+    if let Command::Serve(serve) = &mut cli.command {
+        let server = &config.server;
+        serve.listen = server.listen.to_string();
+        serve.advertise.clone_from(&server.advertise);
+        (serve.tls_cert, serve.tls_key) = server.tls.clone().unzip();
+        serve.rate_limit = server.rate_limit;
+        serve.cors_origin = server.cors_origins.iter().map(ToString::to_string).collect();
+    }
+    config.install();
+    Ok(())
+}
+
+/// The flags that were given, by key.
+fn flags(cli: &Cli, matches: &ArgMatches) -> BTreeMap<&'static str, String> {
+    let mut flags = BTreeMap::new();
+    let mut put = |key: &'static str, value: Option<String>| {
+        if let Some(value) = value {
+            flags.insert(key, value);
+        }
+    };
+    put("store.url", cli.place.store.clone());
+    put("log.format", cli.settings.log_format.map(|format| format.to_string()));
+    if let Command::Serve(serve) = &cli.command {
+        let given = |name: &str| {
+            let matches = matches.subcommand_matches("serve");
+            matches.and_then(|m| m.value_source(name)) == Some(ValueSource::CommandLine)
+        };
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        put("server.listen", given("listen").then(|| serve.listen.clone()));
+        put("server.advertise", serve.advertise.clone());
+        put("server.tls_cert", path(&serve.tls_cert));
+        put("server.tls_key", path(&serve.tls_key));
+        put("server.rate_limit", given("rate_limit").then(|| serve.rate_limit.to_string()));
+        put("server.cors_origins", given("cors_origin").then(|| serve.cors_origin.join(",")));
+    }
+    flags
+}
+
+/// The file that is named, or the one in the nearest `.specline/`.
+fn file_of(cli: &Cli) -> Option<PathBuf> {
+    let by_environment = || std::env::var_os(config::FILE_VARIABLE).filter(|name| !name.is_empty());
+    if let Some(path) = cli.settings.config.clone().or_else(|| by_environment().map(PathBuf::from)) {
+        return Some(path);
+    }
+    let in_folder = |folder: &std::path::Path| folder.join(FOLDER).join(config::FILE_NAME);
+    if let Some(repo) = &cli.place.repo {
+        return Some(in_folder(repo)).filter(|path| path.exists());
+    }
+    let here = std::env::current_dir().ok()?;
+    here.ancestors().map(in_folder).find(|path| path.exists())
+}
+
+/// Without a level of Specline's own, `RUST_LOG` says it.
+fn start_logging(cli: &Cli, config: &Config) {
+    let speaks = matches!(cli.command, Command::Serve(_) | Command::Worker);
+    let default = if speaks { SPEAKING } else { QUIET };
+    let level = config.log.level.as_ref().map(|level| level.as_str().to_owned());
+    let level = level.or_else(|| std::env::var("RUST_LOG").ok().filter(|text| !text.is_empty()));
+    let filter = telemetry::filter(level.as_deref().unwrap_or(default));
+    if let Ok(filter) = filter.or_else(|_| telemetry::filter(default)) {
+        telemetry::start(filter, config.log.format);
+    }
+}
+
+pub(super) fn config(command: &ConfigCommand) -> Exit {
+    let ConfigCommand::Show { json } = command;
+    let entries = &config::effective().entries;
+    if *json {
+        let rows = entries.iter().map(|entry| {
+            let source = match &entry.source {
+                Source::Flag(at) => json!({ "kind": "flag", "at": at }),
+                Source::Environment(at) => json!({ "kind": "environment", "at": at }),
+                Source::File(at) => json!({ "kind": "file", "at": at }),
+                Source::Default => json!({ "kind": "default" }),
+            };
+            json!({ "key": entry.key, "value": entry.value, "source": source })
+        });
+        print::json(&rows.collect::<Vec<_>>());
+    } else {
+        let row = |entry: &config::Entry| {
+            let value = entry.value.clone().unwrap_or_else(|| "-".to_owned());
+            vec![entry.key.to_owned(), value, entry.source.to_string()]
+        };
+        let rows: Vec<_> = entries.iter().map(row).collect();
+        print::table(&["KEY", "VALUE", "FROM"], &rows);
+    }
+    Exit::Completed
+}

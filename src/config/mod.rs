@@ -1,0 +1,86 @@
+//! The configuration of this process: flags before environment before file before defaults. One
+//! small struct a concern; each names its keys, and an unknown key in the file is refused.
+
+mod file;
+mod log;
+mod nearest;
+mod reader;
+mod sandbox;
+mod server;
+mod store;
+
+pub use file::File;
+pub use log::Log;
+pub use reader::{Entry, Key, Reader, Secret, Source, Sources};
+pub use sandbox::Sandbox;
+pub use server::Server;
+pub use store::Store;
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+/// The file's name in `.specline/`.
+pub const FILE_NAME: &str = "config.toml";
+
+/// The variable that names a file.
+pub const FILE_VARIABLE: &str = "SPECLINE_CONFIG";
+
+/// Read once, when the program starts.
+static EFFECTIVE: OnceLock<Config> = OnceLock::new();
+
+/// What cannot be used, and where it stands.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Error {
+    #[error("{path} cannot be read: {cause}")]
+    Unreadable { path: PathBuf, cause: String },
+    #[error("{path}:{line}: {cause}")]
+    Malformed { path: PathBuf, line: usize, cause: String },
+    #[error("{path}:{line}: there is no key `{key}`{nearest}")]
+    Unknown { path: PathBuf, line: usize, key: String, nearest: String },
+    #[error("{place}: {problem}")]
+    Invalid { place: String, problem: String },
+}
+
+/// The effective configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    pub store: Store,
+    pub server: Server,
+    pub log: Log,
+    pub sandbox: Sandbox,
+    /// Every key with its value and where that comes from, for people; secrets are hidden.
+    pub entries: Vec<Entry>,
+}
+
+impl Config {
+    /// Reads all keys from `sources`, and refuses the file's that nobody reads.
+    pub fn read(sources: Sources<'_>) -> Result<Self, Error> {
+        let mut reader = Reader::new(sources);
+        let store = Store::read(&mut reader)?;
+        let server = Server::read(&mut reader)?;
+        let log = Log::read(&mut reader)?;
+        let sandbox = Sandbox::read(&mut reader)?;
+        let entries = reader.finish()?;
+        Ok(Self { store, server, log, sandbox, entries })
+    }
+
+    /// Makes this the configuration of the process. The first one stays.
+    pub fn install(self) {
+        drop(EFFECTIVE.set(self));
+    }
+}
+
+/// The configuration of the process; without one, what the environment says, as far as it is valid.
+#[must_use]
+pub fn effective() -> &'static Config {
+    EFFECTIVE.get_or_init(|| {
+        let env = |name: &str| std::env::var(name).ok();
+        let nothing = |_: &str| None;
+        Config::read(Sources::new(&env))
+            .or_else(|_| Config::read(Sources::new(&nothing)))
+            .expect("the defaults are valid, which a test shows")
+    })
+}
+
+#[cfg(test)]
+mod tests;

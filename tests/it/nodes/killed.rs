@@ -1,0 +1,53 @@
+//! One of two nodes is killed at a named point of a duty; the other finishes it, once.
+
+use super::{NOTE_RUN, QUIET, each_completed_once, until_settled};
+use crate::support::{Cluster, Node, Served};
+
+/// Whichever node comes to `point` first dies there.
+fn killed_at(point: &str) {
+    let cluster = Cluster::new();
+    cluster.project.agent.on("all", NOTE_RUN);
+    let once = cluster.project.path("crashed");
+    let crash = ("SPECLINE_CRASH_AT", format!("{point}={}", once.display()));
+    let served = Served { env: vec![crash], ..Served::default() };
+    let mut nodes: Vec<Node> = (0..2).map(|_| cluster.serve(&served)).collect();
+    cluster.launch(&nodes[0], point, &serde_json::json!({}));
+    cluster.until_completed(1, QUIET);
+    assert!(once.exists(), "{point} was reached");
+    until_settled(&cluster, 1);
+    let before = nodes.len();
+    nodes.retain_mut(|node| !node.running.has_ended());
+    assert_eq!(before - nodes.len(), 1, "one has died");
+    for node in nodes {
+        let said = node.end();
+        assert_eq!(said.code(), 0, "{said:?}");
+    }
+    let log = each_completed_once(&cluster);
+    assert_eq!((log.count("SandboxAttached"), log.count("SandboxLost")), (1, 0), "{point}");
+    cluster.project.nothing_is_left();
+}
+
+#[test]
+fn killed_when_a_sandbox_is_claimed_and_not_started() {
+    killed_at("spawn_claimed");
+}
+
+#[test]
+fn killed_when_a_sandbox_is_started_and_not_recorded() {
+    killed_at("spawn_started");
+}
+
+#[test]
+fn killed_with_an_output_recorded_and_not_answered() {
+    killed_at("engine_output_recorded:design");
+}
+
+#[test]
+fn killed_with_sync_planned() {
+    killed_at("sync_planned");
+}
+
+#[test]
+fn killed_with_the_files_written() {
+    killed_at("sync_files_written");
+}
