@@ -47,8 +47,9 @@ fn main() {
     let server = Server::start();
     let database = server.database();
     let state = tempfile::tempdir().unwrap();
+    let alone = transactions_in(&server, &database);
     let node = Node::start(database.url(), state.path());
-    idle(&server, &database, &node);
+    idle(&server, &database, &node, alone);
     let runtime = Runtime::new().unwrap();
     runtime.block_on(lag(database.url()));
     runtime.block_on(burst(database.url()));
@@ -107,12 +108,18 @@ fn transactions(server: &Server, database: &Database) -> u64 {
     server.psql(&sql).parse().unwrap()
 }
 
-fn idle(server: &Server, database: &Database, node: &Node) {
-    // What starting leaves behind is over, and the server's own counters have settled.
-    std::thread::sleep(Duration::from_secs(5));
-    let (before, cpu) = (transactions(server, database), node.cpu());
+/// In the time for which a node is left alone: what the server and the counting do by themselves.
+fn transactions_in(server: &Server, database: &Database) -> u64 {
+    let before = transactions(server, database);
     std::thread::sleep(IDLE);
-    let statements = transactions(server, database) - before;
+    transactions(server, database) - before
+}
+
+fn idle(server: &Server, database: &Database, node: &Node, alone: u64) {
+    // What starting leaves behind is over, and the server's own counters have settled.
+    std::thread::sleep(Duration::from_secs(10));
+    let cpu = node.cpu();
+    let statements = transactions_in(server, database).saturating_sub(alone);
     let used = node.cpu().saturating_sub(cpu);
     println!(
         "idle node: {:.2} statements/s (at most 2), {:.2} % of a core (at most 1)",

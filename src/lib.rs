@@ -6,6 +6,7 @@ pub mod bench;
 pub mod cli;
 
 pub mod commands;
+pub mod config;
 pub mod crash_point;
 pub mod engine;
 pub mod export;

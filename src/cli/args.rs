@@ -7,7 +7,10 @@ use specline_aggregates::access_key::Scope;
 use specline_aggregates::{Phase, ProjectId};
 
 use super::audit::AuditCommand;
+use super::config::{ConfigCommand, SettingsArgs};
+use super::gates::GatesCommand;
 use crate::bench::BenchCommand;
+use crate::config::Source;
 
 /// A durable workflow engine for spec-driven development with AI coding agents.
 ///
@@ -19,6 +22,8 @@ use crate::bench::BenchCommand;
 pub(super) struct Cli {
     #[command(flatten)]
     pub place: PlaceArgs,
+    #[command(flatten)]
+    pub settings: SettingsArgs,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -30,8 +35,9 @@ pub struct PlaceArgs {
     /// upwards is used.
     #[arg(long, global = true, value_name = "DIR")]
     pub repo: Option<PathBuf>,
-    /// The log itself: sqlite:FILE, or postgres://USER@HOST/DB, which any number of engines share.
-    #[arg(long, global = true, value_name = "URL", env = "SPECLINE_STORE")]
+    /// The log itself: sqlite:FILE, or postgres://USER@HOST/DB, which any number of engines share;
+    /// SPECLINE_STORE says it too.
+    #[arg(long, global = true, value_name = "URL")]
     pub store: Option<String>,
 }
 
@@ -40,9 +46,11 @@ impl PlaceArgs {
     /// the environment or the folder says it.
     #[must_use]
     pub fn flags(&self) -> String {
-        let by_environment = std::env::var("SPECLINE_STORE").ok();
+        let mut settings = crate::config::effective().entries.iter();
+        let by_flag =
+            settings.any(|it| it.key == "store.url" && matches!(it.source, Source::Flag(_)));
         match (&self.store, &self.repo) {
-            (Some(store), _) if by_environment.as_ref() != Some(store) => {
+            (Some(store), _) if by_flag => {
                 format!(" --store {}", super::copy::shown(store))
             }
             (None, Some(repo)) => format!(" --repo {}", repo.display()),
@@ -135,6 +143,10 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show what is different between two versions of a spec.
+    Diff(DiffArgs),
+    /// Write a spec in the folder shape of another tool.
+    Export(ExportArgs),
     /// The read models: where they stand, or rebuild one from the log.
     Projections {
         #[command(subcommand)]
@@ -158,6 +170,16 @@ pub(super) enum Command {
     Restore(RestoreArgs),
     /// Serve the API.
     Serve(ServeArgs),
+    /// The gates: try a changed one on everything that was judged.
+    Gates {
+        #[command(subcommand)]
+        command: GatesCommand,
+    },
+    /// The settings of this machine.
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
     /// Access keys of the API: made, listed, revoked.
     Keys {
         #[command(subcommand)]
@@ -348,6 +370,33 @@ pub struct RetryArgs {
     /// A new bound on cost for the whole spec, in US dollars.
     #[arg(long, value_name = "USD")]
     pub budget_usd: Option<f64>,
+}
+
+#[derive(Args)]
+pub struct DiffArgs {
+    pub spec: String,
+    /// Version (sequence of the last event) to begin from.
+    #[arg(long, value_name = "VERSION")]
+    pub from: u64,
+    /// Version to end with; the current one, without.
+    #[arg(long, value_name = "VERSION")]
+    pub to: Option<u64>,
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct ExportArgs {
+    pub spec: String,
+    /// json, markdown, spec-kit, kiro or openspec.
+    #[arg(long)]
+    pub format: crate::export::Format,
+    /// The root of a repository to write into; printed, without.
+    #[arg(long, value_name = "DIR")]
+    pub to: Option<PathBuf>,
+    /// The spec as it was after this event.
+    #[arg(long, value_name = "VERSION")]
+    pub at: Option<u64>,
 }
 
 #[derive(Subcommand)]

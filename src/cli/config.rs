@@ -42,7 +42,13 @@ pub enum ConfigCommand {
 
 /// Reads the configuration for `cli`, puts it where the command looks, and starts the log lines.
 pub(super) fn prepare(cli: &mut Cli, matches: &ArgMatches) -> Result<(), Failure> {
-    let refused = |error: config::Error| Failure::new(Exit::Configuration, error.to_string());
+    let refused = |error: config::Error| match &error {
+        config::Error::Flag { .. } => Failure::usage(error.to_string()),
+        config::Error::Unreadable { .. }
+        | config::Error::Malformed { .. }
+        | config::Error::Unknown { .. }
+        | config::Error::Invalid { .. } => Failure::new(Exit::Configuration, error.to_string()),
+    };
     let env = |name: &str| std::env::var(name).ok();
     // What runs in a sandbox has its orders, and stands among files that it must not trust.
     let file = if matches!(cli.command, Command::Worker | Command::Supervise { .. }) {

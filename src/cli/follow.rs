@@ -3,6 +3,7 @@
 
 use specline_aggregates::spec::{Event, Status};
 use specline_aggregates::{EventSourced, SpecId, spec::Spec};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::api::ApiError;
 use super::display::Display;
@@ -79,13 +80,28 @@ fn has_come_to_rest(view: &SpecView) -> bool {
 
 /// Ctrl-C, or a polite request to end.
 pub async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return drop(tokio::signal::ctrl_c().await);
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+    Interruptions::listen().next().await;
+}
+
+/// Ctrl-C and polite requests to end, none of which is missed between two looks.
+pub struct Interruptions(Option<(Signal, Signal)>);
+
+impl Interruptions {
+    #[must_use]
+    pub fn listen() -> Self {
+        let both = || Some((signal(SignalKind::interrupt()).ok()?, signal(SignalKind::terminate()).ok()?));
+        Self(both())
+    }
+
+    /// The next one.
+    pub async fn next(&mut self) {
+        let Some((interrupt, terminate)) = &mut self.0 else {
+            return drop(tokio::signal::ctrl_c().await);
+        };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use super::{Api, Exit, Failure, Place};
 use crate::engine::{Engine, Fatal, Leave, Settings, StartError};
 use crate::http;
 use crate::sandbox::Provider;
-use crate::sandbox::isolation::{self, Choice};
+use crate::sandbox::isolation;
 use crate::sandbox::process::{LocalMachine, Options};
 
 /// How long a held log is tried again: its engine may be starting or stopping.
@@ -59,7 +59,7 @@ pub struct Host {
 struct Local {
     engine: Engine,
     stop: CancellationToken,
-    server: tokio::task::JoinHandle<io::Result<()>>,
+    servers: tokio::task::JoinSet<io::Result<()>>,
     /// Where others reach it, when that is not where this machine does.
     outside: Option<String>,
     duties: Duties,
@@ -163,15 +163,16 @@ impl Host {
         }
         let stop = CancellationToken::new();
         let app = http::Api::with(engine.clone(), &token, doors.access);
+        let mut servers = tokio::task::JoinSet::new();
         let outside = outside.map(|(listener, tls, url)| {
-            tokio::spawn(http::serve_with(listener, tls, app.clone(), stop.clone()));
+            servers.spawn(http::serve_with(listener, tls, app.clone(), stop.clone()));
             url
         });
-        let server = tokio::spawn(http::serve(listener, app, stop.clone()));
+        servers.spawn(http::serve(listener, app, stop.clone()));
         let api = Api::new(&own_url, &token)?;
         let kept = matches!(place, Location::Files(_));
         let left = left.map(|path| (path, kept));
-        let local = Local { engine, stop, server, outside, duties, left };
+        let local = Local { engine, stop, servers, outside, duties, left };
         Ok(Self { api, local: Some(local) })
     }
 
@@ -221,16 +222,24 @@ impl Host {
         }
     }
 
-    /// Stops what runs in this process.
+    /// Stops what runs in this process, within ten seconds: no new request is taken, those that
+    /// are being answered are finished, and what a duty does not finish is done again by the next
+    /// engine.
     pub async fn stop(self, leave: Leave) {
-        let Some(local) = self.local else { return };
-        if let Err(error) = local.engine.stop(leave).await {
-            tracing::warn!(cause = %error, "the engine did not stop cleanly");
+        let Some(mut local) = self.local else { return };
+        // Sandboxes that are ended have something to say until they are.
+        if leave == Leave::Sandboxes {
+            local.stop.cancel();
         }
-        local.stop.cancel();
-        // Long polls of survivors would hold the server open.
-        local.server.abort();
-        drop(local.server.await);
+        let servers = &mut local.servers;
+        let engine = async {
+            if let Err(error) = local.engine.stop(leave).await {
+                tracing::warn!(cause = %error, "the engine did not stop cleanly");
+            }
+            local.stop.cancel();
+        };
+        let answered = async { while servers.join_next().await.is_some() {} };
+        tokio::join!(engine, answered);
         local.engine.close().await;
         if let Some((path, false)) = local.left {
             drop(std::fs::remove_file(path));
@@ -293,10 +302,7 @@ async fn open_outside(
 /// The sandbox provider of this machine.
 pub(super) fn machine(state: std::path::PathBuf) -> Result<LocalMachine, Failure> {
     let configuration = |message: String| Failure::new(Exit::Configuration, message);
-    let choice = match std::env::var(isolation::VARIABLE) {
-        Ok(value) => value.parse().map_err(|e| configuration(format!("{e}")))?,
-        Err(_) => Choice::Auto,
-    };
+    let choice = crate::config::effective().sandbox.isolation;
     let isolation = isolation::choose(choice).map_err(|e| configuration(chain(&e)))?;
     let shown = state.display().to_string();
     let options = Options::new(state, isolation).map_err(|e| configuration(e.to_string()))?;

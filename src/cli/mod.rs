@@ -5,13 +5,17 @@ mod api;
 mod args;
 mod audit;
 mod backup;
+mod config;
 mod copy;
 mod decide;
+mod diff;
 mod display;
 mod doctor;
 mod edit;
 mod exit;
+mod export;
 mod follow;
+mod gates;
 mod host;
 mod keys;
 mod lists;
@@ -40,7 +44,7 @@ pub use place::Place;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches};
 
 use self::args::{Cli, Command};
 
@@ -48,8 +52,10 @@ use self::args::{Cli, Command};
 /// the other lives in a sandbox.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let parsed = Cli::command().try_get_matches();
+    let parsed = parsed.and_then(|found| Ok((Cli::from_arg_matches(&found)?, found)));
+    let (mut cli, found) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => {
             // Help and version go to stdout with code 0, mistakes to stderr with code 2.
             drop(error.print());
@@ -59,10 +65,8 @@ pub fn main() -> ExitCode {
     if let Command::Supervise { folder } = &cli.command {
         return crate::sandbox::process::supervise(folder);
     }
-    let speaks = matches!(cli.command, Command::Serve(_) | Command::Worker);
-    let level = if speaks { "info,sqlx=warn,hyper=warn" } else { "error" };
-    if let Ok(filter) = crate::telemetry::filter(level) {
-        crate::telemetry::start(filter, crate::telemetry::Format::Text);
+    if let Err(failure) = config::prepare(&mut cli, &found) {
+        return failed(failure);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = match runtime {
@@ -77,11 +81,13 @@ pub fn main() -> ExitCode {
     runtime.shutdown_background();
     match result {
         Ok(exit) => exit.into(),
-        Err(failure) => {
-            print::talk(&format!("error: {}", failure.message));
-            failure.exit.into()
-        }
+        Err(failure) => failed(failure),
     }
+}
+
+fn failed(failure: Failure) -> ExitCode {
+    print::talk(&format!("error: {}", failure.message));
+    failure.exit.into()
 }
 
 async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
@@ -104,6 +110,8 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Pause { spec, reason } => steer::pause(place, &spec, reason).await,
         Command::Retry(args) => steer::retry(place, args).await,
         Command::Fork { spec, at, json } => steer::fork(place, &spec, at, json).await,
+        Command::Diff(args) => diff::diff(place, args).await,
+        Command::Export(args) => export::export(place, args).await,
         Command::Projections { command, json } => {
             projections::projections(place, command, json).await
         }
@@ -115,6 +123,8 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Serve(args) => serve::serve(place, args).await,
         Command::Keys { command } => keys::keys(place, command).await,
         Command::Doctor { agent, agent_env } => doctor::doctor(place, agent, agent_env).await,
+        Command::Config { command } => Ok(config::config(&command)),
+        Command::Gates { command } => gates::gates(place, command).await,
         Command::Bench { command } => crate::bench::bench(place, command).await,
         Command::Completions { shell } => {
             let mut command = Cli::command();

@@ -151,8 +151,8 @@ fn existing(repo: &Path) -> Result<PathBuf, Failure> {
 /// Where sandboxes and snapshots of the log `log_id` lie: outside of every repository.
 pub fn state_folder(log_id: &str) -> PathBuf {
     let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    let base = if let Some(state) = named("SPECLINE_STATE_DIR") {
-        PathBuf::from(state)
+    let base = if let Some(state) = &crate::config::effective().store.state_dir {
+        state.clone()
     } else if let Some(state) = named("XDG_STATE_HOME") {
         PathBuf::from(state).join("specline")
     } else if let Some(home) = named("HOME") {

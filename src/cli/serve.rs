@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::admission::{Doors, rate};
 use super::args::{PlaceArgs, ServeArgs};
-use super::follow::interrupted;
+use super::follow::Interruptions;
 use super::host::{Duties, Host, Listen};
 use super::location::Location;
 use super::{Exit, Failure, print};
@@ -14,6 +14,7 @@ use crate::http::{Access, Auth, Origin};
 pub async fn serve(args: &PlaceArgs, serve: ServeArgs) -> Result<Exit, Failure> {
     let (place, _) = Location::for_repository(args)?;
     let listen = listen(serve)?;
+    let mut interruptions = Interruptions::listen();
     let host = Host::listen(&place, Duties::Run, listen).await?;
     let Some(engine) = host.engine() else {
         let message = format!("another engine holds {}", place.shown());
@@ -23,12 +24,18 @@ pub async fn serve(args: &PlaceArgs, serve: ServeArgs) -> Result<Exit, Failure> 
     let token = host.engine_file().map(|path| path.display().to_string()).unwrap_or_default();
     print::talk(&format!("serving {}; the operator's token is in {token}", place.shown()));
     let result = tokio::select! {
-        () = interrupted() => Ok(Exit::Completed),
+        () = interruptions.next() => Ok(Exit::Completed),
         failure = host.fatal() => Err(failure),
     };
-    // Sandboxes live on: the next engine takes them over where they are.
-    host.stop(Leave::Sandboxes).await;
-    result
+    tracing::info!("stopping: requests are finished, and sandboxes live on");
+    // The next engine takes them over where they are.
+    tokio::select! {
+        () = host.stop(Leave::Sandboxes) => result,
+        () = interruptions.next() => {
+            print::talk("stopped at once; what was under way is done again by the next engine");
+            Ok(Exit::Interrupted)
+        }
+    }
 }
 
 fn listen(serve: ServeArgs) -> Result<Listen, Failure> {

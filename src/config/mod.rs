@@ -37,6 +37,9 @@ pub enum Error {
     Malformed { path: PathBuf, line: usize, cause: String },
     #[error("{path}:{line}: there is no key `{key}`{nearest}")]
     Unknown { path: PathBuf, line: usize, key: String, nearest: String },
+    /// A mistake on the command line.
+    #[error("{flag}: {problem}")]
+    Flag { flag: String, problem: String },
     #[error("{place}: {problem}")]
     Invalid { place: String, problem: String },
 }

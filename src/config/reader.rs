@@ -97,9 +97,12 @@ impl<'a> Reader<'a> {
         let value = found.as_ref().map(|(text, _)| key.secret.shown(text));
         self.entries.push(Entry { key: key.name, value, source });
         let Some((text, source)) = found else { return Ok(None) };
-        let parsed = text.parse::<T>().map_err(|error| Error::Invalid {
-            place: format!("{} ({source})", key.name),
-            problem: error.to_string(),
+        let parsed = text.parse::<T>().map_err(|error| match source {
+            Source::Flag(flag) => Error::Flag { flag, problem: error.to_string() },
+            other => Error::Invalid {
+                place: format!("{} ({other})", key.name),
+                problem: error.to_string(),
+            },
         })?;
         Ok(Some(parsed))
     }

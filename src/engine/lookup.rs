@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::{Engine, EngineError, Token};
 use crate::commands::{Actor, Origin};
-use crate::store::{Lease, Loaded, Position, StreamId};
+use crate::store::{Lease, LeaseState, Loaded, Position, StreamId};
 use crate::view::EventView;
 
 /// Longest that a reader waits for a read model.
@@ -162,6 +162,7 @@ impl Engine {
             tokio::select! {
                 changed = head.changed() => if changed.is_err() { break rows },
                 () = tokio::time::sleep_until(end) => {}
+                () = self.stopped() => break rows,
             }
         };
         let events = rows.into_iter().map(EventView::try_from).collect::<Result<Vec<_>, _>>();
@@ -169,7 +170,15 @@ impl Engine {
     }
 
     /// A context that was too large for an environment variable.
-    pub async fn stored_context(&self, digest: Digest) -> Result<RawJson, EngineError> {
+    pub async fn stored_context(
+        &self,
+        sandbox: SandboxId,
+        digest: Digest,
+    ) -> Result<RawJson, EngineError> {
+        if self.lease(sandbox).await?.state == LeaseState::Ended {
+            let message = "this sandbox was let go".to_owned();
+            return Err(EngineError::Refused { code: "stale_epoch", message, findings: Vec::new() });
+        }
         self.json_blob(digest).await
     }
 

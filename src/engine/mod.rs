@@ -5,6 +5,7 @@
 mod access;
 mod assignment;
 pub mod audit;
+pub mod backtest;
 mod diff;
 mod duties;
 mod envelope;

@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use specline_aggregates::project::{Command, Project, Rejection, Settings};
 use specline_aggregates::{Policy, ProjectId};
@@ -13,7 +14,7 @@ use super::{Asked, DraftRequest, Engine, EngineError};
 use crate::commands::{CommandError, Done, Order};
 
 /// What a project is made of.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct NewProject {
     pub name: String,
     /// The repository's folder.
@@ -23,7 +24,7 @@ pub struct NewProject {
 }
 
 /// What changes in a project; what is none stays.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ProjectRevision {
     #[serde(default)]
     pub name: Option<String>,

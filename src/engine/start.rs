@@ -18,8 +18,8 @@ use crate::commands::Commands;
 use crate::sandbox::{Provider, Snapshots};
 use crate::store::{Beat, EventLog, LogError, SideTables};
 
-/// Longest that a stop waits for duties to finish what they do.
-const STOP_WAIT: Duration = Duration::from_secs(10);
+/// Longest that a stop waits for duties to finish what they do. The whole stop has ten seconds.
+const STOP_WAIT: Duration = Duration::from_secs(8);
 
 /// What an engine is made of.
 pub struct Settings {

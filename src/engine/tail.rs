@@ -93,6 +93,7 @@ fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
 
 impl Engine {
     /// Listens to what comes; none where as many listen as may.
+    #[must_use]
     pub fn listen(&self, filter: Filter) -> Option<Listener> {
         let tail = &self.inner.tail;
         let mut state = locked(&tail.state);

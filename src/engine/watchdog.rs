@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use specline_aggregates::spec::{LossCause, Spec};
+use specline_aggregates::spec::{LossCause, Sandbox, Spec};
 use specline_aggregates::{SandboxId, Timestamp};
 use tokio::sync::mpsc;
 
@@ -197,16 +197,34 @@ impl Engine {
 
     /// Takes over the sandbox of a dead node of this place. Says whether it is ours now.
     async fn inherit(&self, lease: &Lease) -> Result<bool, EngineError> {
-        let started = !lease.handle.is_empty();
+        let mut found = None;
+        if lease.handle.is_empty() {
+            // A claim whose sandbox has not attached is the spawner's to take over. One that has was
+            // started all the same, by a node that died before it said so.
+            let spec = self.spec(lease.owner.into()).await?;
+            if matches!(spec.sandbox(), Sandbox::Requested { id } if id == lease.sandbox) {
+                return Ok(false);
+            }
+            found = self.find(lease.sandbox).await?;
+        }
         let side = &self.inner.side;
-        // A claim whose sandbox was never started is the spawner's to take over.
-        if !started || !side.take_lease(lease.sandbox, lease.engine, self.inner.id).await? {
+        if !side.take_lease(lease.sandbox, lease.engine, self.inner.id).await? {
             return Ok(false);
         }
         tracing::info!(sandbox.id = %lease.sandbox, "a dead node's sandbox is taken over");
         let lease = Lease { engine: self.inner.id, ..lease.clone() };
-        self.adopt_one(&lease, None).await?;
+        self.adopt_one(&lease, found).await?;
         Ok(true)
+    }
+
+    /// What the provider has of `sandbox`.
+    async fn find(&self, sandbox: SandboxId) -> Result<Option<Handle>, EngineError> {
+        let listed = self.inner.provider.list().await.map_err(|error| EngineError::Internal {
+            what: "sandboxes cannot be listed",
+            cause: error.to_string(),
+        })?;
+        let found = listed.into_iter().find(|listed| listed.sandbox == sandbox);
+        Ok(found.and_then(|listed| listed.handle))
     }
 
     /// Ends a sandbox in the background; twice is fine.

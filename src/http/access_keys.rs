@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use specline_aggregates::access_key::{Grant, Scope};
@@ -13,14 +14,11 @@ use super::auth::Principal;
 use super::body::Body;
 use super::error::Refusal;
 use super::extract::{Path, Query};
+use super::paging::Paging;
 use crate::engine::{Asked, EngineError};
 
-/// Most items of a page, and how many there are when nobody says.
-const MAX_PAGE: u32 = 1_000;
-const PAGE: u32 = 100;
-
 /// What a new key shall be good for.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewKey {
     pub name: String,
@@ -31,24 +29,11 @@ pub struct NewKey {
     pub expires_at: Option<Timestamp>,
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RevokeBody {
     #[serde(default)]
     pub reason: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct PageQuery {
-    pub cursor: Option<String>,
-    pub limit: Option<u32>,
-    pub at_least: Option<u64>,
-}
-
-impl PageQuery {
-    pub fn limit(&self) -> u32 {
-        self.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE)
-    }
 }
 
 pub(super) async fn create(
@@ -72,13 +57,13 @@ pub(super) async fn create(
 pub(super) async fn list(
     State(api): State<Api>,
     _: Principal,
-    Query(query): Query<PageQuery>,
+    Query(query): Query<Paging>,
 ) -> Result<Json<Value>, Refusal> {
     // Whoever looks after their keys wants to see what they just did.
     let head = api.engine.head();
     api.at_least(Some(query.at_least.unwrap_or(head))).await?;
     let models = api.engine.models();
-    let listing = models.access_keys(query.cursor.as_deref(), query.limit()).await;
+    let listing = models.access_keys(query.cursor.as_deref(), query.limit.get()).await;
     let listing = listing.map_err(EngineError::from)?;
     Ok(Json(json!({ "keys": listing.rows, "next_cursor": listing.next })))
 }

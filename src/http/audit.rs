@@ -59,13 +59,15 @@ enum Direction {
 }
 
 impl EventsQuery {
-    pub(super) fn filter(&self) -> Filter {
+    /// A key that is bound to a project finds its events only.
+    pub(super) fn filter(&self, principal: &Operator) -> Filter {
+        let own = principal.project().map(|project| project.to_string());
         Filter {
             aggregate_type: self.aggregate_type.clone(),
             aggregate: self.aggregate,
             event_type: self.event_type.clone(),
             actor: self.actor.clone(),
-            project: self.project.clone(),
+            project: own.or_else(|| self.project.clone()),
             correlation: self.correlation.clone(),
             cause: None,
             from: self.from,
@@ -91,14 +93,14 @@ struct EventList {
 
 pub(super) async fn events(
     State(api): State<Api>,
-    _: Operator,
+    principal: Operator,
     headers: HeaderMap,
     Query(query): Query<EventsQuery>,
 ) -> Result<Response, Refusal> {
     let identity = api.engine.log_identity();
     let after = query.after.as_deref().map(|after| position_of(after, identity)).transpose()?;
     let asked = audit::Query {
-        filter: query.filter(),
+        filter: query.filter(&principal),
         order: query.order(),
         after: after.map(audit::Position),
         limit: query.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE),

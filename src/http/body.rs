@@ -76,7 +76,9 @@ fn keyed(
     body: &[u8],
 ) -> Result<Option<Keyed>, Refusal> {
     let Some(key) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
-    let key = key.to_str().ok().filter(|key| !key.is_empty() && key.len() <= MAX_KEY_BYTES);
+    let visible = |key: &&str| key.bytes().all(|byte| byte.is_ascii_graphic());
+    let fits = |key: &&str| !key.is_empty() && key.len() <= MAX_KEY_BYTES;
+    let key = key.to_str().ok().filter(fits).filter(visible);
     let key = key.ok_or_else(|| {
         Refusal::invalid(format!("Idempotency-Key is 1 to {MAX_KEY_BYTES} visible characters"))
     })?;

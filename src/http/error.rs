@@ -73,6 +73,7 @@ fn status_of(error: &EngineError) -> StatusCode {
         | EngineError::InvalidInput { .. }
         | EngineError::ReadModels(specline_projections::Error::InvalidCursor(_))
         | EngineError::Snapshot(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        EngineError::Refused { code: "version_conflict", .. } => StatusCode::PRECONDITION_FAILED,
         EngineError::Refused { code: "too_large", .. } => StatusCode::PAYLOAD_TOO_LARGE,
         EngineError::Refused { code: "corrupt", .. } | EngineError::Corrupt(_) => {
             StatusCode::INTERNAL_SERVER_ERROR
@@ -89,7 +90,7 @@ fn status_of(error: &EngineError) -> StatusCode {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let problem = Problem {
-            kind: format!("urn:specline:error:{}", self.code),
+            kind: super::docs::place(self.code),
             title: self.status.canonical_reason().unwrap_or("Error").to_owned(),
             status: self.status.as_u16(),
             detail: self.detail,

@@ -58,6 +58,12 @@ impl FromStr for Origin {
     }
 }
 
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0.to_str().unwrap_or_default())
+    }
+}
+
 /// Goes around everything else.
 pub(super) async fn frame(State(api): State<Api>, request: Request, next: Next) -> Response {
     let id = request_id(request.headers());

@@ -2,49 +2,64 @@
 
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use specline_aggregates::{ProjectId, SpecId, TicketId, ticket};
-use specline_projections::{Listing, task_queue, tickets};
+use specline_projections::spec_detail::SpecDetail;
+use specline_projections::{task_queue, tickets};
 
 use super::Api;
 use super::auth::Operator;
 use super::error::Refusal;
 use super::extract::{Path, Query};
+use super::paging::{Limit, Paging, RequirementList, TaskPage, TicketPage, TimelinePage};
+use super::tasks::Freshness;
 use crate::engine::EngineError;
 
-/// Most items of a page, and how many there are when nobody says.
-const MAX_PAGE: u32 = 1_000;
-const PAGE: u32 = 100;
+type Answer<T> = Result<Json<T>, Refusal>;
 
-type Answer = Result<Json<Value>, Refusal>;
-
-#[derive(Debug, Deserialize)]
-pub(super) struct ListQuery {
+/// Which tasks to list.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct TaskQuery {
+    /// Such as `queued`.
     status: Option<String>,
     project: Option<ProjectId>,
     spec: Option<SpecId>,
     ticket: Option<TicketId>,
+    /// `next_cursor` of the page before.
     cursor: Option<String>,
-    limit: Option<u32>,
+    #[serde(default)]
+    limit: Limit,
+    /// The position of a write that the answer must have seen.
     at_least: Option<u64>,
 }
 
-impl ListQuery {
-    fn limit(&self) -> u32 {
-        self.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE)
-    }
+/// Which tickets to list.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct TicketQuery {
+    status: Option<ticket::Status>,
+    project: Option<ProjectId>,
+    spec: Option<SpecId>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+    #[serde(default)]
+    limit: Limit,
+    /// The position of a write that the answer must have seen.
+    at_least: Option<u64>,
 }
 
-fn page<T: Serialize>(name: &str, listing: &Listing<T>) -> Json<Value> {
-    Json(json!({ name: listing.rows, "next_cursor": listing.next }))
+/// A read model that was built anew.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Rebuilt {
+    name: String,
+    position: u64,
 }
 
 pub(super) async fn tasks(
     State(api): State<Api>,
     principal: Operator,
-    Query(query): Query<ListQuery>,
-) -> Answer {
+    Query(query): Query<TaskQuery>,
+) -> Answer<TaskPage> {
     api.at_least(query.at_least).await?;
     let filter = task_queue::Filter {
         status: query.status.clone(),
@@ -52,28 +67,27 @@ pub(super) async fn tasks(
         spec: query.spec,
         ticket: query.ticket,
     };
-    let listing = api.engine.models().tasks(&filter, query.cursor.as_deref(), query.limit()).await;
-    Ok(page("tasks", &listing.map_err(EngineError::from)?))
+    let (cursor, limit) = (query.cursor.as_deref(), query.limit.get());
+    let page = api.engine.models().tasks(&filter, cursor, limit).await;
+    let page = page.map_err(EngineError::from)?;
+    Ok(Json(TaskPage { tasks: page.rows, next_cursor: page.next }))
 }
 
 pub(super) async fn tickets(
     State(api): State<Api>,
     principal: Operator,
-    Query(query): Query<ListQuery>,
-) -> Answer {
+    Query(query): Query<TicketQuery>,
+) -> Answer<TicketPage> {
     api.at_least(query.at_least).await?;
-    let status = query.status.as_ref().map(|status| {
-        serde_json::from_value::<ticket::Status>(Value::String(status.clone()))
-            .map_err(|error| Refusal::invalid(format!("status: {error}")))
-    });
     let filter = tickets::Filter {
         project: principal.within(query.project)?,
         spec: query.spec,
-        status: status.transpose()?,
+        status: query.status,
     };
-    let cursor = query.cursor.as_deref();
-    let listing = api.engine.models().tickets(&filter, cursor, query.limit()).await;
-    Ok(page("tickets", &listing.map_err(EngineError::from)?))
+    let (cursor, limit) = (query.cursor.as_deref(), query.limit.get());
+    let page = api.engine.models().tickets(&filter, cursor, limit).await;
+    let page = page.map_err(EngineError::from)?;
+    Ok(Json(TicketPage { tickets: page.rows, next_cursor: page.next }))
 }
 
 /// The requirements with what covers them.
@@ -81,37 +95,38 @@ pub(super) async fn requirements(
     State(api): State<Api>,
     _: Operator,
     Path(id): Path<SpecId>,
-    Query(query): Query<ListQuery>,
-) -> Answer {
+    Query(query): Query<Freshness>,
+) -> Answer<RequirementList> {
     api.at_least(query.at_least).await?;
     api.engine.spec(id).await?;
     let rows = api.engine.models().requirements(id).await.map_err(EngineError::from)?;
-    Ok(Json(json!({ "requirements": rows })))
+    Ok(Json(RequirementList { requirements: rows }))
 }
 
 pub(super) async fn detail(
     State(api): State<Api>,
     _: Operator,
     Path(id): Path<SpecId>,
-    Query(query): Query<ListQuery>,
-) -> Answer {
+    Query(query): Query<Freshness>,
+) -> Answer<SpecDetail> {
     api.at_least(query.at_least).await?;
     let detail = api.engine.models().spec_detail(id).await.map_err(EngineError::from)?;
     let missing = || EngineError::NotFound { what: "spec", id: id.to_string() };
-    Ok(Json(json!(detail.ok_or_else(missing)?)))
+    Ok(Json(detail.ok_or_else(missing)?))
 }
 
 pub(super) async fn timeline(
     State(api): State<Api>,
     _: Operator,
     Path(id): Path<SpecId>,
-    Query(query): Query<ListQuery>,
-) -> Answer {
+    Query(query): Query<Paging>,
+) -> Answer<TimelinePage> {
     api.at_least(query.at_least).await?;
     api.engine.spec(id).await?;
-    let cursor = query.cursor.as_deref();
-    let listing = api.engine.models().timeline(id, cursor, query.limit()).await;
-    Ok(page("timeline", &listing.map_err(EngineError::from)?))
+    let (cursor, limit) = (query.cursor.as_deref(), query.limit.get());
+    let page = api.engine.models().timeline(id, cursor, limit).await;
+    let page = page.map_err(EngineError::from)?;
+    Ok(Json(TimelinePage { timeline: page.rows, next_cursor: page.next }))
 }
 
 /// Builds a read model anew beside the live one, and swaps it in.
@@ -119,7 +134,7 @@ pub(super) async fn rebuild(
     State(api): State<Api>,
     _: Operator,
     Path(name): Path<String>,
-) -> Answer {
+) -> Answer<Rebuilt> {
     let position = api.engine.rebuild(&name).await?;
-    Ok(Json(json!({ "name": name, "position": position })))
+    Ok(Json(Rebuilt { name, position }))
 }

@@ -5,10 +5,13 @@ mod access_keys;
 mod audit;
 mod auth;
 mod body;
+mod docs;
 mod error;
+mod export;
 mod extract;
 mod guard;
 mod headers;
+mod history;
 mod health;
 mod limits;
 mod lists;
@@ -17,10 +20,13 @@ mod needs;
 mod observe;
 mod projects;
 mod reads;
+mod paging;
+mod sandbox_lines;
 mod sandboxes;
 mod server;
 mod specs;
 mod stream;
+mod tasks;
 mod tls;
 
 use std::sync::Arc;
@@ -35,10 +41,11 @@ use tokio_util::sync::CancellationToken;
 pub use access_keys::{NewKey, RevokeBody};
 pub use auth::{ACTOR, Peer};
 pub use body::IDEMPOTENCY_KEY;
+pub use docs::{ERRORS, document as openapi};
 pub use headers::{Origin, REQUEST_ID};
 pub use limits::RateLimit;
 pub use needs::{Need, Of, ROUTES, Route};
-pub use reads::SpecList;
+pub use export::Export;
 pub use specs::{ActionBody, ApprovalBody, EditBody, ForkBody, RejectionBody, RetryBody};
 pub use tls::{Tls, TlsError};
 
@@ -126,6 +133,15 @@ pub fn router(api: Api) -> Router {
         .route("/{id}/events", get(reads::events))
         .route("/{id}/context", get(reads::context))
         .route("/{id}/requirements", get(lists::requirements))
+        .route("/{id}/tasks", get(tasks::of_spec))
+        .route("/{id}/traceability", get(tasks::traceability))
+        .route("/{id}/checkpoints", get(history::checkpoints))
+        .route("/{id}/diff", get(history::diff))
+        .route("/{id}/export", get(export::export))
+        .route("/{id}/comments", post(tasks::comment))
+        .route("/{id}/tickets/{ticket_id}", post(tasks::link))
+        .route("/{id}/phases", get(history::phases))
+        .route("/{id}/phases/{phase}/attempts/{n}", get(history::attempt))
         .route("/{id}/detail", get(lists::detail))
         .route("/{id}/timeline", get(lists::timeline))
         .route("/{id}/phases/{phase}", get(reads::phase))
@@ -139,6 +155,9 @@ pub fn router(api: Api) -> Router {
         .route("/{id}/phases/{phase}/reject", post(specs::reject))
         .route("/{id}/phases/{phase}/edit", post(specs::edit));
     let sandboxes = Router::new()
+        .route("/", get(sandbox_lines::list))
+        .route("/{id}", get(sandbox_lines::show))
+        .route("/{id}/terminate", post(sandbox_lines::terminate))
         .route("/{id}/attach", post(sandboxes::attach))
         .route("/{id}/heartbeat", post(sandboxes::heartbeat))
         .route("/{id}/steps", post(sandboxes::step))
@@ -169,10 +188,18 @@ pub fn router(api: Api) -> Router {
         .nest("/api/v1/projects", projects)
         .nest("/api/v1/keys", keys)
         .route("/api/v1/tasks", get(lists::tasks))
+        .route("/api/v1/tasks/{id}", get(tasks::task))
+        .route("/api/v1/tasks/{id}/why", get(tasks::why))
         .route("/api/v1/tickets", get(lists::tickets))
+        .route("/api/v1/tickets/{id}", get(tasks::ticket))
         .route("/api/v1/projections", get(health::projections))
         .route("/api/v1/projections/{name}/rebuild", post(lists::rebuild))
         .route("/metrics", get(metrics::metrics))
+        .route("/api/openapi.json", get(docs::openapi))
+        .route("/api/docs", get(docs::page))
+        .route("/api/docs/page.js", get(docs::script))
+        .route("/api/docs/page.css", get(docs::style))
+        .route("/api/docs/errors/{code}", get(docs::error))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .fallback(error::no_such_route)

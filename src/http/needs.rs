@@ -73,6 +73,12 @@ const fn administer(method: &'static str, path: &'static str, of: Of) -> Route {
 pub const ROUTES: &[Route] = &[
     open("GET", "/health/live"),
     open("GET", "/health/ready"),
+    // What the API says of itself holds no secret, and a browser has no key to send.
+    open("GET", "/api/openapi.json"),
+    open("GET", "/api/docs"),
+    open("GET", "/api/docs/page.js"),
+    open("GET", "/api/docs/page.css"),
+    open("GET", "/api/docs/errors/{code}"),
     // Specs.
     operate("POST", "/api/v1/specs", Of::Handler),
     operate("POST", "/api/v1/specs/launch", Of::Handler),
@@ -82,6 +88,15 @@ pub const ROUTES: &[Route] = &[
     read("/api/v1/specs/{id}/events", Of::Spec),
     read("/api/v1/specs/{id}/context", Of::Spec),
     read("/api/v1/specs/{id}/requirements", Of::Spec),
+    read("/api/v1/specs/{id}/tasks", Of::Spec),
+    read("/api/v1/specs/{id}/traceability", Of::Spec),
+    read("/api/v1/specs/{id}/checkpoints", Of::Spec),
+    read("/api/v1/specs/{id}/diff", Of::Spec),
+    read("/api/v1/specs/{id}/export", Of::Spec),
+    read("/api/v1/specs/{id}/phases", Of::Spec),
+    read("/api/v1/specs/{id}/phases/{phase}/attempts/{n}", Of::Spec),
+    operate("POST", "/api/v1/specs/{id}/comments", Of::Spec),
+    operate("POST", "/api/v1/specs/{id}/tickets/{ticket_id}", Of::SpecAndTicket),
     read("/api/v1/specs/{id}/detail", Of::Spec),
     read("/api/v1/specs/{id}/timeline", Of::Spec),
     read("/api/v1/specs/{id}/phases/{phase}", Of::Spec),
@@ -96,7 +111,13 @@ pub const ROUTES: &[Route] = &[
     decide("/api/v1/specs/{id}/phases/{phase}/reject", Of::Spec),
     // Tasks and tickets.
     read("/api/v1/tasks", Of::Handler),
+    read("/api/v1/tasks/{id}", Of::Task),
+    read("/api/v1/tasks/{id}/why", Of::Task),
     read("/api/v1/tickets", Of::Handler),
+    read("/api/v1/tickets/{id}", Of::Ticket),
+    read("/api/v1/sandboxes", Of::Handler),
+    read("/api/v1/sandboxes/{id}", Of::Sandbox),
+    operate("POST", "/api/v1/sandboxes/{id}/terminate", Of::Sandbox),
     // Sandboxes: the worker's own calls.
     worker("POST", "/api/v1/sandboxes/{id}/attach"),
     worker("POST", "/api/v1/sandboxes/{id}/heartbeat"),
@@ -116,13 +137,13 @@ pub const ROUTES: &[Route] = &[
     administer("GET", "/api/v1/keys", Of::Everything),
     administer("POST", "/api/v1/keys/{id}/revoke", Of::Everything),
     // The log.
-    read("/api/v1/audit/events", Of::Everything),
+    read("/api/v1/audit/events", Of::Handler),
     read("/api/v1/audit/events/{position}/trace", Of::Everything),
     read("/api/v1/audit/verify", Of::Everything),
     read("/api/v1/audit/seals", Of::Everything),
     read("/api/v1/audit/proof/{position}", Of::Everything),
     read("/api/v1/audit/consistency", Of::Everything),
-    read("/api/v1/events/stream", Of::Everything),
+    read("/api/v1/events/stream", Of::Handler),
     // The engine itself.
     read("/api/v1/projections", Of::Everything),
     read("/metrics", Of::Everything),

@@ -8,11 +8,11 @@ use specline_aggregates::ProjectId;
 use specline_aggregates::project::Project;
 
 use super::Api;
-use super::access_keys::PageQuery;
 use super::auth::Principal;
 use super::body::Body;
 use super::error::Refusal;
 use super::extract::{Path, Query};
+use super::paging::Paging;
 use crate::engine::{Asked, Done, EngineError, NewProject, ProjectRevision};
 
 type Answer = Result<(StatusCode, Json<Value>), Refusal>;
@@ -35,11 +35,11 @@ pub(super) async fn create(
 pub(super) async fn list(
     State(api): State<Api>,
     principal: Principal,
-    Query(query): Query<PageQuery>,
+    Query(query): Query<Paging>,
 ) -> Result<Json<Value>, Refusal> {
     api.at_least(query.at_least).await?;
     let (only, cursor) = (principal.project(), query.cursor.as_deref());
-    let listing = api.engine.models().projects(only, cursor, query.limit()).await;
+    let listing = api.engine.models().projects(only, cursor, query.limit.get()).await;
     let listing = listing.map_err(EngineError::from)?;
     Ok(Json(json!({ "projects": listing.rows, "next_cursor": listing.next })))
 }

@@ -4,51 +4,70 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use serde::{Deserialize, Serialize};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::Value;
-use specline_aggregates::{Phase, ProjectId, SpecId};
+use specline_aggregates::{Phase, ProjectId, SpecId, Timestamp};
 use specline_projections::spec_board;
 
 use super::Api;
 use super::auth::Operator;
 use super::error::Refusal;
 use super::extract::{Path, Query};
+use super::paging::{Limit, SpecPage};
+use super::specs::etag;
 use crate::engine::EngineError;
 use crate::view::{EventView, SpecView};
 
 /// Longest that a reader of events is kept waiting.
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
-/// Most items of a page.
-const MAX_PAGE: u32 = 1_000;
+/// A position that is this far ahead of the log was not answered to a write a moment ago.
+const MAX_LAG: u64 = 100_000;
 
-#[derive(Debug, Deserialize)]
+/// How long an event that another node has appended may take to get here.
+const MAX_NEWS: Duration = Duration::from_secs(2);
+
+/// Which specs to list.
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct ListQuery {
     project: Option<ProjectId>,
     status: Option<specline_aggregates::spec::Status>,
     phase: Option<Phase>,
+    /// Part of the title.
     q: Option<String>,
+    /// `next_cursor` of the page before.
     cursor: Option<String>,
-    limit: Option<u32>,
+    #[serde(default)]
+    limit: Limit,
+    /// The position of a write that the answer must have seen.
     at_least: Option<u64>,
-}
-
-/// A page of specs.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct SpecList {
-    pub specs: Vec<Value>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next_cursor: Option<String>,
 }
 
 impl Api {
     pub(super) async fn at_least(&self, position: Option<u64>) -> Result<(), Refusal> {
         let Some(position) = position else { return Ok(()) };
+        if !self.reaches(position).await {
+            let detail = format!("the log has no position {position}; `at_least` is one of a write");
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, "position_ahead", detail));
+        }
         if self.engine.wait_for(position).await {
             return Ok(());
         }
         let cause = format!("the read models have not passed position {position} yet");
         Err(EngineError::Transient(cause).into())
+    }
+
+    /// Whether the log has `position`, or gets it in a moment from another node.
+    async fn reaches(&self, position: u64) -> bool {
+        let mut head = self.engine.appends();
+        let now = head.borrow_and_update().0;
+        if position <= now || position - now > MAX_LAG {
+            return position <= now;
+        }
+        let arrived = head.wait_for(|head| head.0 >= position);
+        tokio::time::timeout(MAX_NEWS, arrived).await.is_ok_and(|arrived| arrived.is_ok())
     }
 }
 
@@ -56,7 +75,7 @@ pub(super) async fn list(
     State(api): State<Api>,
     principal: Operator,
     Query(query): Query<ListQuery>,
-) -> Result<Json<SpecList>, Refusal> {
+) -> Result<Json<SpecPage>, Refusal> {
     api.at_least(query.at_least).await?;
     let filter = spec_board::Filter {
         project: principal.within(query.project)?,
@@ -64,16 +83,10 @@ pub(super) async fn list(
         phase: query.phase,
         text: query.q,
     };
-    let limit = query.limit.unwrap_or(100).clamp(1, MAX_PAGE);
-    let cursor = query.cursor.as_deref();
+    let (cursor, limit) = (query.cursor.as_deref(), query.limit.get());
     let page = api.engine.models().specs(&filter, cursor, limit).await;
     let page = page.map_err(EngineError::from)?;
-    let specs = page.rows.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>();
-    let specs = specs.map_err(|error| EngineError::Internal {
-        what: "a row cannot be written",
-        cause: error.to_string(),
-    })?;
-    Ok(Json(SpecList { specs, next_cursor: page.next }))
+    Ok(Json(SpecPage { specs: page.rows, next_cursor: page.next }))
 }
 
 pub(super) async fn show(
@@ -81,29 +94,48 @@ pub(super) async fn show(
     _: Operator,
     Path(id): Path<SpecId>,
     Query(query): Query<AsOf>,
-) -> Result<Json<SpecView>, Refusal> {
-    let spec = match query.as_of_version {
-        Some(version) => api.engine.spec_at(id, version).await?.state,
+) -> Result<([(HeaderName, HeaderValue); 1], Json<SpecView>), Refusal> {
+    let version = match (query.as_of_version, query.as_of) {
+        (Some(_), Some(_)) => {
+            let detail = "as_of_version or as_of, not both";
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, "invalid_query", detail));
+        }
+        (version, None) => version,
+        (None, Some(time)) => Some(api.engine.version_at(id, time).await?),
+    };
+    let spec = match version {
+        Some(version) => api.engine.spec_as_of(id, version).await?,
         None => api.engine.spec(id).await?,
     };
     let missing = || EngineError::NotFound { what: "spec", id: id.to_string() };
-    Ok(Json(SpecView::of(&spec).ok_or_else(missing)?))
+    let view = SpecView::of(&spec).ok_or_else(missing)?;
+    Ok(([(header::ETAG, etag(view.version))], Json(view)))
 }
 
-#[derive(Debug, Deserialize)]
+/// Which past to show.
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct AsOf {
+    /// The spec as it was after this event.
     as_of_version: Option<u64>,
+    /// The spec as it was at this time.
+    as_of: Option<Timestamp>,
 }
 
-#[derive(Debug, Deserialize)]
+/// Which events to read.
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct EventsQuery {
     /// Sequence to read after.
     #[serde(default)]
     after: u64,
-    limit: Option<u32>,
-    /// Seconds to wait for the first event.
+    #[serde(default = "most")]
+    limit: Limit,
+    /// Seconds to wait for the first event; at most 30 count.
     #[serde(default)]
     wait: u64,
+}
+
+fn most() -> Limit {
+    Limit::MOST
 }
 
 pub(super) async fn events(
@@ -113,12 +145,13 @@ pub(super) async fn events(
     Query(query): Query<EventsQuery>,
 ) -> Result<Json<Vec<EventView>>, Refusal> {
     api.engine.spec(id).await?;
-    let limit = query.limit.unwrap_or(MAX_PAGE).clamp(1, MAX_PAGE) as usize;
+    let limit = query.limit.get() as usize;
     let wait = Duration::from_secs(query.wait).min(MAX_WAIT);
     Ok(Json(api.engine.spec_events(id, (query.after, limit), wait).await?))
 }
 
-#[derive(Debug, Deserialize)]
+/// Whose context to show.
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct ContextQuery {
     phase: Phase,
 }
@@ -131,6 +164,14 @@ pub(super) async fn context(
     Query(query): Query<ContextQuery>,
 ) -> Result<Json<Value>, Refusal> {
     Ok(Json(api.engine.context_of(id, query.phase).await?))
+}
+
+/// A phase, with the output that was accepted or waits for a person.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[expect(dead_code, reason = "it is the form of what the engine answers with")]
+pub(super) struct PhaseAnswer {
+    phase: crate::view::PhaseView,
+    output: Option<Value>,
 }
 
 /// One phase with its accepted or waiting output.

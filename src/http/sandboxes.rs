@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use specline_aggregates::{Digest, RawJson, SandboxId};
@@ -65,7 +66,7 @@ pub(super) async fn failure(
     Ok(Json(api.engine.report_failure(id, &body.value, body.keyed.as_ref()).await?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(super) struct Poll {
     /// Seconds to wait for something to do.
     #[serde(default)]
@@ -99,6 +100,7 @@ impl Api {
             tokio::select! {
                 changed = head.changed() => if changed.is_err() { return Ok(assignment) },
                 () = tokio::time::sleep_until(wake) => if wake == end { return Ok(assignment) },
+                () = self.engine.stopped() => return Ok(assignment),
             }
         }
     }
@@ -121,10 +123,10 @@ pub(super) async fn events(
 /// A context that was too large for an environment variable.
 pub(super) async fn context(
     State(api): State<Api>,
-    Caller(_): Caller,
+    Caller(id): Caller,
     Path((_, digest)): Path<(String, Digest)>,
 ) -> Answer<RawJson> {
-    Ok(Json(api.engine.stored_context(digest).await?))
+    Ok(Json(api.engine.stored_context(id, digest).await?))
 }
 
 pub(super) async fn detach(

@@ -34,7 +34,7 @@ static OPEN: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(MAX_LIST
 
 pub(super) async fn stream(
     State(api): State<Api>,
-    _: Operator,
+    principal: Operator,
     headers: HeaderMap,
     Query(query): Query<EventsQuery>,
 ) -> Result<Response, Refusal> {
@@ -45,7 +45,7 @@ pub(super) async fn stream(
     };
     let Ok(open) = OPEN.try_acquire() else { return Ok(too_many()) };
     let heartbeat = query.heartbeat.map_or(HEARTBEAT, |s| Duration::from_secs(s.clamp(1, 60)));
-    let filter = query.filter();
+    let filter = query.filter(&principal);
     let engine = api.engine.clone();
     let client = Client {
         engine,

@@ -36,6 +36,16 @@ pub struct Unavailable {
 #[error("`{0}` is no kind of isolation: auto, bubblewrap and subreaper are")]
 pub struct UnknownChoice(String);
 
+impl std::fmt::Display for Choice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Bubblewrap => "bubblewrap",
+            Self::Subreaper => "subreaper",
+        })
+    }
+}
+
 impl FromStr for Choice {
     type Err = UnknownChoice;
 

@@ -114,7 +114,7 @@ pub fn consistency(first: u64, second: u64) -> Vec<Range> {
 /// Where a tree of these leaves parts: the left side is the largest power of two below its size.
 const fn split(range: &Range) -> u64 {
     let size = range.end - range.start;
-    range.start + (1 << (63 - (size - 1).leading_zeros()))
+    range.start + (1 << ((size - 1).ilog2()))
 }
 
 #[cfg(test)]

@@ -191,21 +191,22 @@ impl Client {
         if self.base() != failed {
             return;
         }
-        if let Some(found) = self.api_file.as_deref().and_then(read_address) {
-            let mut bases = self.base.lock().unwrap_or_else(PoisonError::into_inner);
-            if !bases.contains(&found) {
-                bases.insert(0, found);
-                self.current.store(0, Ordering::Relaxed);
-                return;
-            }
+        let told = self.api_file.as_deref().map(read_addresses).unwrap_or_default();
+        let mut bases = self.base.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = told.into_iter().find(|address| !bases.contains(address)) {
+            bases.insert(0, found);
+            self.current.store(0, Ordering::Relaxed);
+            return;
         }
         self.current.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// `{"api_url": …}`.
-fn read_address(file: &Path) -> Option<String> {
-    let text = std::fs::read_to_string(file).ok()?;
-    let json: serde_json::Value = serde_json::from_str(&text).ok()?;
-    json["api_url"].as_str().map(|url| url.trim_end_matches('/').to_owned())
+/// `{"api_url": …}`: one address, or several with commas between.
+fn read_addresses(file: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    let told = json["api_url"].as_str().unwrap_or_default().split(',');
+    let told = told.map(|url| url.trim().trim_end_matches('/').to_owned());
+    told.filter(|url| !url.is_empty()).collect()
 }

@@ -1,6 +1,7 @@
 //! The one integration test binary: one to build, one to link.
 
 mod audit;
+mod access;
 mod crash;
 mod moving;
 mod nodes;

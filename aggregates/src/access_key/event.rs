@@ -3,19 +3,20 @@
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{AccessKeyId, Digest, ProjectId, Timestamp};
 
 /// What a key allows. Every scope allows reading.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
     /// Everything, also keys and projects.
     Admin,
-    /// Drafting, starting and steering specs.
+    /// Drafting, starting and steering specs, and commenting on them.
     Operator,
-    /// Deciding at the human gates, and commenting.
+    /// Deciding at the human gates.
     Approver,
     Reader,
 }

@@ -44,6 +44,10 @@ pub(super) fn start(
     // Two spawns of one sandbox go one after the other: the second finds what the first started.
     let _starting = Lock::wait(&folder.start_lock()).map_err(failed("lock"))?;
     if folder.is_owned().map_err(failed("lock"))? {
+        // Started by an engine that died: it may know that one's address only.
+        if let Some(api_url) = request.env.get(API_URL) {
+            folder.write_api(api_url).map_err(failed("write"))?;
+        }
         return found(&folder);
     }
     let orders = orders(options, request, &folder)?;

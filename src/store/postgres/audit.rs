@@ -1,6 +1,7 @@
 //! The trait `Audit` on `PgLog`: queries by index, and the tables of the seals.
 
 use async_trait::async_trait;
+use specline_aggregates::Timestamp;
 use sqlx::Row;
 use sqlx::postgres::{PgPool, PgRow};
 
@@ -160,7 +161,10 @@ async fn find(pool: &PgPool, query: &Query) -> Result<Page, LogError> {
     let (from, to) = (query.filter.from, query.filter.to);
     let (before, until) = match (from, to) {
         (None, None) => (None, None),
-        _ => positions_before(pool, from.map(|at| at.micros()), to.map(|at| at.micros())).await?,
+        _ => {
+            let micros = Timestamp::micros;
+            positions_before(pool, from.map(micros), to.map(micros)).await?
+        }
     };
     let bounds = query.bounds(before, until);
     let conditions = query.filter.conditions();

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::served::Served;
 use super::verifier;
 use super::world::{append, event, stream};
+use crate::support::{Lab, Start};
 
 /// Five events, each caused by the one before, and one that is nobody's.
 async fn chained(served: &Served) {
@@ -135,4 +136,15 @@ async fn seals_and_proofs_are_served() {
     assert_eq!(report["ok"], true, "{report}");
     assert_eq!((&report["events"], &report["seals"]), (&json!(12), &json!(2)));
     served.stop().await;
+}
+
+/// The duty seals every half minute, and when the engine stops.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_engine_that_stops_has_sealed_its_log() {
+    let lab = Lab::new(Start::Nothing).await;
+    lab.execute(specline_aggregates::Policy::default()).await;
+    assert!(lab.engine.seals(0, 1).await.unwrap().is_empty());
+    lab.engine.stop(specline::engine::Leave::Nothing).await.unwrap();
+    let seals = lab.engine.seals(0, 10).await.unwrap();
+    assert!(seals.last().unwrap().n >= 3, "{seals:?}");
 }

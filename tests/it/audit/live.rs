@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::served::Served;
 use super::world::{append, event, stream};
+use crate::support::postgres::server;
 use crate::support::{DEADLINE, Random, times};
 
 async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
@@ -112,6 +113,29 @@ async fn filters_hold_for_what_was_missed_and_what_comes() {
         assert_eq!(in_time(query, client.event()).await.unwrap().0, positions[1]);
     }
     served.stop().await;
+}
+
+/// Nodes that share a log: what one appends, the clients of the other see.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_of_one_node_see_what_another_appends() {
+    let database = server().database();
+    let (one, other) = (Served::node(database.url()).await, Served::node(database.url()).await);
+    let mut clients = [
+        one.listen("/events/stream", Some(0)).await,
+        other.listen("/events/stream", Some(0)).await,
+    ];
+    let stream = stream("Spec");
+    for n in 1..=60 {
+        let log = if n % 2 == 0 { &one.log } else { &other.log };
+        append(&**log, &stream, vec![event("Noted", "ann", &[])]).await;
+    }
+    for client in &mut clients {
+        for n in 1..=60 {
+            assert_eq!(in_time("an event", client.event()).await.unwrap().0, n);
+        }
+    }
+    one.stop().await;
+    other.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -52,7 +52,7 @@ async fn a_proof_of_something_else_is_refused() {
         ("position", Value::from(12)),
         ("recorded_at_us", Value::from(proof["recorded_at_us"].as_i64().unwrap() + 1)),
         ("hash", proof["leaf"].clone()),
-        ("tree_size", Value::from(20)),
+        ("tree_size", Value::from(12)),
         ("leaf_index", Value::from(11)),
         ("path", Value::from(proof["path"].as_array().unwrap()[1..].to_vec())),
     ] {

@@ -140,9 +140,8 @@ async fn odd_metadata_is_kept_and_not_found() {
     for place in Place::both() {
         let log = place.open().await;
         let stream = stream("Spec");
-        let long = format!(r#"{{"actor":"{}"}}"#, "x".repeat(10_000));
-        let odd =
-            ["{}", "[]", "7", r#""text""#, r#"{"actor":7}"#, r#"{"actor":"a\u0041"}"#, &long];
+        let huge = format!(r#"{{"actor":"{}"}}"#, "x".repeat(10_000));
+        let odd = ["{}", "[]", "7", r#""text""#, r#"{"actor":7}"#, r#"{"actor":"a\u0041"}"#, &huge];
         for metadata in odd {
             let mut event = event("Noted", "ann", &[]);
             metadata.clone_into(&mut event.metadata);

@@ -7,7 +7,7 @@ use specline::engine::{Engine, Leave, Settings};
 use specline::http::{Access, Api, serve};
 use specline::sandbox::isolation::Isolation;
 use specline::sandbox::process::{LocalMachine, Options};
-use specline::store::{Clock, EventLog, SqliteLog};
+use specline::store::{Clock, EventLog, PgLog, SideTables, SqliteLog, postgres};
 use tokio_util::sync::CancellationToken;
 
 pub struct Served {
@@ -22,7 +22,22 @@ impl Served {
     pub async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = SqliteLog::open(&folder.path().join("log.db"), Clock::system()).unwrap();
-        let log = Arc::new(log);
+        let models = specline_projections::Place::File(folder.path().join("read.db"));
+        Self::of(Arc::new(log), models, folder).await
+    }
+
+    /// A node on a database that others share.
+    pub async fn node(url: &str) -> Self {
+        let log = PgLog::open(postgres::Settings::new(url)).await.unwrap();
+        let models = specline_projections::Place::Postgres(url.to_owned());
+        Self::of(Arc::new(log), models, tempfile::tempdir().unwrap()).await
+    }
+
+    async fn of<L: EventLog + SideTables + 'static>(
+        log: Arc<L>,
+        read_models: specline_projections::Place,
+        folder: tempfile::TempDir,
+    ) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let api_url = format!("http://{}", listener.local_addr().unwrap());
         let options = Options::new(folder.path().join("state"), Isolation::Subreaper).unwrap();
@@ -31,7 +46,7 @@ impl Served {
         let engine = Engine::open(Settings {
             log: log.clone(),
             side: log.clone(),
-            read_models: specline_projections::Place::File(folder.path().join("read.db")),
+            read_models,
             provider: Arc::new(machine),
             snapshots,
             api_url,

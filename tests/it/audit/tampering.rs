@@ -3,7 +3,7 @@
 
 use specline::store::chain::{Content, chain_hash};
 use specline::store::seals::{self, Cause, Given};
-use specline::store::{EventLog, Position, Recorded, verify};
+use specline::store::{Position, Recorded, verify};
 
 use super::world::{Place, TICK, audit, chains_hold, checked, fill, seal};
 

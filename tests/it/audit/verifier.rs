@@ -55,7 +55,8 @@ pub fn includes(proof: &Value, root: &Hash) -> bool {
 
 /// Whether the proof shows that the log of `first` is the beginning of that of `second`.
 pub fn consistent(proof: &Value, first: &Hash, second: &Hash) -> bool {
-    let (old, new) = (proof["first_size"].as_u64().unwrap(), proof["second_size"].as_u64().unwrap());
+    let (old, new) =
+        (proof["first_size"].as_u64().unwrap(), proof["second_size"].as_u64().unwrap());
     let mut path = path(proof);
     if old == new {
         return path.is_empty() && first == second;

@@ -200,6 +200,11 @@ impl Lab {
         .await
     }
 
+    /// Every request for a sandbox so far.
+    pub fn all_spawned(&self) -> Vec<SpawnRequest> {
+        self.provider.requests()
+    }
+
     /// How often the sandbox of `epoch` was spawned.
     pub fn n_spawned(&self, epoch: u32) -> usize {
         self.provider.requests().iter().filter(|request| request.epoch.0 == epoch).count()

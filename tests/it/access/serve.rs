@@ -1,0 +1,106 @@
+//! `serve` and `keys`, with the real program.
+
+use crate::support::{Project, Running, Said, wait_for};
+
+const EXIT_CONFIGURATION: i32 = 78;
+
+/// A node that answers; its address.
+fn served(project: &Project, args: &[&str]) -> (Running, String) {
+    let args: Vec<&str> = ["serve"].iter().chain(args).copied().collect();
+    let mut running = project.start(project.command(&args));
+    let url = wait_for("the address", || {
+        assert!(!running.has_ended(), "{}", running.stderr());
+        running.stdout().lines().next().map(str::to_owned)
+    });
+    wait_for("it to serve", || running.stderr().contains("serving").then_some(()));
+    (running, url)
+}
+
+fn stopped(running: Running) -> Said {
+    running.signal(rustix::process::Signal::TERM);
+    let said = running.wait();
+    assert_eq!(said.code(), 0, "{said:?}");
+    said
+}
+
+fn keys_in(text: &str) -> Vec<&str> {
+    text.lines().filter(|line| line.starts_with("sl_")).collect()
+}
+
+#[test]
+fn others_are_served_once_there_is_a_key() {
+    let project = Project::new();
+    let outside = ["serve", "--listen", "0.0.0.0:0"];
+    let said = project.specline(&outside);
+    assert_eq!(said.code(), EXIT_CONFIGURATION, "{said:?}");
+    assert!(said.stderr.contains("specline keys create"), "{said:?}");
+    let made = project.ok(&["keys", "create", "ops", "--scope", "admin"]);
+    assert_eq!(keys_in(&made.stdout).len(), 1, "{made:?}");
+    let (running, url) = served(&project, &["--listen", "0.0.0.0:0"]);
+    assert!(url.starts_with("http://0.0.0.0:"), "{url}");
+    assert!(running.stderr().contains("in the clear"), "{}", running.stderr());
+    assert!(keys_in(&running.stderr()).is_empty(), "there was a key already");
+    // The command line still reaches it, on loopback.
+    let listed = project.ok(&["keys", "list"]);
+    assert!(listed.stdout.contains("ops"), "{listed:?}");
+    project.ok(&["keys", "revoke", "ops", "--reason", "lost"]);
+    assert!(!project.ok(&["keys", "list"]).stdout.contains("ops"));
+    assert!(project.ok(&["keys", "list", "--all"]).stdout.contains("revoked"));
+    stopped(running);
+    let said = project.specline(&outside);
+    assert_eq!(said.code(), EXIT_CONFIGURATION, "a revoked key is none: {said:?}");
+}
+
+#[test]
+fn on_loopback_the_first_key_is_made_and_shown_once() {
+    let project = Project::new();
+    let (running, url) = served(&project, &[]);
+    assert!(url.starts_with("http://127.0.0.1:"), "{url}");
+    let said = stopped(running);
+    let keys = keys_in(&said.stderr);
+    assert_eq!(keys.len(), 1, "{said:?}");
+    assert!(!project.ok(&["events", "--json"]).stdout.contains(&keys[0][40..]));
+    let (running, _) = served(&project, &[]);
+    assert!(keys_in(&stopped(running).stderr).is_empty(), "shown once");
+}
+
+#[test]
+fn no_auth_is_for_loopback_only() {
+    let project = Project::new();
+    let said = project.specline(&["serve", "--listen", "0.0.0.0:0", "--insecure-no-auth"]);
+    assert_eq!(said.code(), EXIT_CONFIGURATION, "{said:?}");
+    assert!(said.stderr.contains("--insecure-no-auth"), "{said:?}");
+    let (running, _) = served(&project, &["--insecure-no-auth"]);
+    assert!(running.stderr().contains("warning: --insecure-no-auth"), "{}", running.stderr());
+    assert!(keys_in(&stopped(running).stderr).is_empty());
+}
+
+#[test]
+fn what_cannot_be_served_is_told() {
+    let project = Project::new();
+    for (args, code, word) in [
+        (vec!["--listen", "here"], 2, "--listen"),
+        (vec!["--cors-origin", "*"], 2, "origin"),
+        (vec!["--cors-origin", "https://a.example/path"], 2, "origin"),
+        (vec!["--tls-cert", "none.pem"], 2, "--tls-key"),
+        (
+            vec!["--tls-cert", "none.pem", "--tls-key", "none.pem"],
+            EXIT_CONFIGURATION,
+            "none.pem",
+        ),
+    ] {
+        let args: Vec<&str> = ["serve"].into_iter().chain(args).collect();
+        let said = project.specline(&args);
+        assert_eq!(said.code(), code, "{args:?}: {said:?}");
+        assert!(said.stderr.contains(word), "{args:?}: {said:?}");
+    }
+    for (args, word) in [
+        (["keys", "create", "ci", "--scope=root"], "root"),
+        (["keys", "create", "ci", "--expires=soon"], "90d"),
+        (["keys", "revoke", "nobody", "--json"], "nobody"),
+    ] {
+        let said = project.specline(&args);
+        assert_eq!(said.code(), 2, "{args:?}: {said:?}");
+        assert!(said.stderr.contains(word), "{args:?}: {said:?}");
+    }
+}
