@@ -101,7 +101,8 @@ fn flags(cli: &Cli, matches: &ArgMatches) -> BTreeMap<&'static str, String> {
 /// The file that is named, or the one in the nearest `.specline/`.
 fn file_of(cli: &Cli) -> Option<PathBuf> {
     let by_environment = || std::env::var_os(config::FILE_VARIABLE).filter(|name| !name.is_empty());
-    if let Some(path) = cli.settings.config.clone().or_else(|| by_environment().map(PathBuf::from)) {
+    if let Some(path) = cli.settings.config.clone().or_else(|| by_environment().map(PathBuf::from))
+    {
         return Some(path);
     }
     let in_folder = |folder: &std::path::Path| folder.join(FOLDER).join(config::FILE_NAME);

@@ -102,7 +102,12 @@ fn show(report: &Report) {
     print::table(&["RULE", "VERDICTS"], &rules.collect::<Vec<_>>());
     print::data("");
     let specs = report.by_spec.iter().map(|(spec, of)| {
-        vec![spec.to_string(), of.would_pass.to_string(), of.would_fail.to_string(), of.title.clone()]
+        vec![
+            spec.to_string(),
+            of.would_pass.to_string(),
+            of.would_fail.to_string(),
+            of.title.clone(),
+        ]
     });
     print::table(&["SPEC", "WOULD PASS", "WOULD FAIL", "TITLE"], &specs.collect::<Vec<_>>());
 }

@@ -79,6 +79,7 @@ pub fn main() -> ExitCode {
     let result = runtime.block_on(Box::pin(dispatch(cli)));
     // A blocked thread of a dropped call must not keep the program from ending.
     runtime.shutdown_background();
+    crate::telemetry::finish();
     match result {
         Ok(exit) => exit.into(),
         Err(failure) => failed(failure),

@@ -166,14 +166,17 @@ impl Secret {
 
 /// A URL with `***` in the place of its password, wherever one can stand in it.
 fn without_password(url: &str) -> String {
-    let (base, query) = url.split_once('?').map_or((url, None), |(base, query)| (base, Some(query)));
-    let mut shown = match base.split_once("://").map(|(scheme, rest)| (scheme, rest.rsplit_once('@'))) {
-        Some((scheme, Some((user, host)))) => {
-            let name = user.split_once(':').map_or(user.to_owned(), |(name, _)| format!("{name}:***"));
-            format!("{scheme}://{name}@{host}")
-        }
-        _ => base.to_owned(),
-    };
+    let (base, query) =
+        url.split_once('?').map_or((url, None), |(base, query)| (base, Some(query)));
+    let mut shown =
+        match base.split_once("://").map(|(scheme, rest)| (scheme, rest.rsplit_once('@'))) {
+            Some((scheme, Some((user, host)))) => {
+                let name =
+                    user.split_once(':').map_or(user.to_owned(), |(name, _)| format!("{name}:***"));
+                format!("{scheme}://{name}@{host}")
+            }
+            _ => base.to_owned(),
+        };
     if let Some(query) = query {
         let hide = |part: &str| match part.split_once('=') {
             Some((name, _)) if name.contains("pass") => format!("{name}=***"),

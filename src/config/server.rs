@@ -42,8 +42,7 @@ impl Server {
         let listen = reader.value(listen, SocketAddr::from(([127, 0, 0, 1], 0)))?;
         let advertise = key("server.advertise", "--advertise", &["SPECLINE_ADVERTISE"]);
         let advertise = reader.optional(advertise)?;
-        let cert =
-            path(reader, "server.tls_cert", Some("--tls-cert"), &["SPECLINE_TLS_CERT"])?;
+        let cert = path(reader, "server.tls_cert", Some("--tls-cert"), &["SPECLINE_TLS_CERT"])?;
         let private = path(reader, "server.tls_key", Some("--tls-key"), &["SPECLINE_TLS_KEY"])?;
         let tls = match (cert, private) {
             (None, None) => None,

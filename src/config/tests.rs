@@ -49,10 +49,8 @@ fn an_unknown_key_is_refused_with_its_line_and_what_was_meant() {
 
 #[test]
 fn a_wrong_value_says_where_it_stands() {
-    let sources = Sources {
-        file: Some(file("\n[log]\nformat = \"xml\"\n").unwrap()),
-        ..Sources::new(&none)
-    };
+    let sources =
+        Sources { file: Some(file("\n[log]\nformat = \"xml\"\n").unwrap()), ..Sources::new(&none) };
     let error = Config::read(sources).unwrap_err().to_string();
     assert_eq!(error, "log.format (file c.toml:3): \"xml\" is neither `text` nor `json`");
     let error = file("[log\nformat = 1").unwrap_err();

@@ -20,8 +20,8 @@ const MAX_CHANGES: usize = 5_000;
 #[schemars(rename = "SpecDiff")]
 pub struct Diff {
     pub id: SpecId,
-    pub from: Version,
-    pub to: Version,
+    pub from: Stand,
+    pub to: Stand,
     /// Phases whose output is another one.
     pub outputs: Vec<Phase>,
     pub changes: Vec<Change>,
@@ -32,7 +32,7 @@ pub struct Diff {
 /// Where the spec stood.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[schemars(rename = "SpecAtVersion")]
-pub struct Version {
+pub struct Stand {
     pub version: u64,
     pub status: Status,
     pub phase: Option<Phase>,
@@ -49,12 +49,7 @@ pub enum Change {
 
 impl Engine {
     /// The difference between versions `from` and `to`; the current one where `to` is none.
-    pub async fn diff(
-        &self,
-        id: SpecId,
-        from: u64,
-        to: Option<u64>,
-    ) -> Result<Diff, EngineError> {
+    pub async fn diff(&self, id: SpecId, from: u64, to: Option<u64>) -> Result<Diff, EngineError> {
         let last = self.loaded(id).await?.version();
         let to = to.unwrap_or(last);
         for (field, version) in [("from", from), ("to", to)] {
@@ -71,8 +66,8 @@ impl Engine {
         changes.between("", &before, &after);
         Ok(Diff {
             id,
-            from: version(&from),
-            to: version(&to),
+            from: stand(&from),
+            to: stand(&to),
             outputs: Phase::ALL.into_iter().filter(other).collect(),
             changes: changes.told,
             omitted: changes.omitted,
@@ -97,8 +92,8 @@ impl Engine {
     }
 }
 
-fn version(spec: &Spec) -> Version {
-    Version { version: spec.version(), status: spec.status(), phase: spec.phase() }
+fn stand(spec: &Spec) -> Stand {
+    Stand { version: spec.version(), status: spec.status(), phase: spec.phase() }
 }
 
 #[derive(Default)]

@@ -24,6 +24,7 @@ use crate::store::{Blob, StreamHead};
 
 /// What a draft is made of.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct DraftRequest {
     pub title: String,
     pub description: String,

@@ -103,9 +103,10 @@ impl Health {
         let check = |(name, duty): (&&'static str, &Duty)| {
             let name = format!("duty {name}");
             match duty {
-                Duty::Looked(at) if at.elapsed() > STUCK => {
-                    Check::bad(name, format!("it has done nothing for {} s", at.elapsed().as_secs()))
-                }
+                Duty::Looked(at) if at.elapsed() > STUCK => Check::bad(
+                    name,
+                    format!("it has done nothing for {} s", at.elapsed().as_secs()),
+                ),
                 Duty::Running | Duty::Looked(_) => Check::good(name),
                 Duty::Ended => Check::bad(name, "it has ended"),
             }
@@ -116,11 +117,7 @@ impl Health {
 
 impl Engine {
     /// Starts a duty, and keeps an eye on it.
-    pub(super) fn keep(
-        &self,
-        name: &'static str,
-        duty: impl Future<Output = ()> + Send + 'static,
-    ) {
+    pub(super) fn keep(&self, name: &'static str, duty: impl Future<Output = ()> + Send + 'static) {
         self.inner.health.set(name, Duty::Running);
         let mark = Mark { engine: self.clone(), name };
         self.inner.tracker.spawn(async move {

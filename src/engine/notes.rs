@@ -16,12 +16,12 @@ type Result<T> = std::result::Result<T, EngineError>;
 impl Engine {
     /// The spec as it was after event `version`, which it must have.
     pub async fn spec_as_of(&self, id: SpecId, version: u64) -> Result<Arc<Spec>> {
-        let loaded = self.spec_at(id, version).await;
-        let missing = || EngineError::NotFound { what: "version", id: format!("{version} of {id}") };
-        let loaded = loaded.map_err(|error| match error {
-            EngineError::NotFound { .. } if version == 0 => missing(),
-            other => other,
-        })?;
+        let missing =
+            || EngineError::NotFound { what: "version", id: format!("{version} of {id}") };
+        if version == 0 {
+            return Err(missing());
+        }
+        let loaded = self.spec_at(id, version).await?;
         if loaded.version() != version {
             return Err(missing());
         }

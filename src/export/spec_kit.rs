@@ -109,9 +109,8 @@ fn entities(text: &mut String, design: Option<&Design>) {
 /// Outcomes that can be measured: those of performance and reliability, else of everything that is
 /// most urgent.
 fn success(text: &mut String, output: &Requirements) {
-    let measured = |one: &&Requirement| {
-        matches!(one.category, Category::Performance | Category::Reliability)
-    };
+    let measured =
+        |one: &&Requirement| matches!(one.category, Category::Performance | Category::Reliability);
     let mut chosen: Vec<_> = output.requirements.iter().filter(measured).collect();
     if chosen.is_empty() {
         let most_urgent = output.requirements.iter().map(|one| one.priority).min();

@@ -78,11 +78,10 @@ fn status_of(error: &EngineError) -> StatusCode {
         EngineError::Refused { code: "corrupt", .. } | EngineError::Corrupt(_) => {
             StatusCode::INTERNAL_SERVER_ERROR
         }
-        EngineError::Refused { .. } => StatusCode::CONFLICT,
+        EngineError::Refused { .. } | EngineError::NotHere(_) => StatusCode::CONFLICT,
         EngineError::Transient(_) | EngineError::Newer(_) | EngineError::ReadModels(_) => {
             StatusCode::SERVICE_UNAVAILABLE
         }
-        EngineError::NotHere(_) => StatusCode::CONFLICT,
         EngineError::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

@@ -17,10 +17,7 @@ pub(super) async fn live() -> Json<Value> {
     Json(json!({ "status": "ok" }))
 }
 
-pub(super) async fn ready(
-    Shared(api): Shared<Api>,
-    request: Request,
-) -> (StatusCode, Json<Value>) {
+pub(super) async fn ready(Shared(api): Shared<Api>, request: Request) -> (StatusCode, Json<Value>) {
     let checks = api.engine.checks(MAX_LAG_EVENTS).await;
     let well = checks.iter().all(|check| check.ok);
     let mut answer = json!({ "status": if well { "ok" } else { "not ready" } });

@@ -9,6 +9,7 @@ mod docs;
 mod error;
 mod export;
 mod extract;
+mod gates;
 mod guard;
 mod headers;
 mod history;
@@ -124,9 +125,9 @@ pub async fn serve_with(
     server::serve(listener, tls, router(api), stop).await
 }
 
-/// The routes. What each needs stands in `needs`.
-pub fn router(api: Api) -> Router {
-    let specs = Router::new()
+/// The routes under `/api/v1/specs`.
+fn spec_routes() -> Router<Api> {
+    Router::new()
         .route("/", post(specs::draft).get(reads::list))
         .route("/launch", post(specs::launch))
         .route("/{id}", get(reads::show).patch(specs::revise))
@@ -153,7 +154,11 @@ pub fn router(api: Api) -> Router {
         .route("/{id}/fork", post(specs::fork))
         .route("/{id}/phases/{phase}/approve", post(specs::approve))
         .route("/{id}/phases/{phase}/reject", post(specs::reject))
-        .route("/{id}/phases/{phase}/edit", post(specs::edit));
+        .route("/{id}/phases/{phase}/edit", post(specs::edit))
+}
+
+/// The routes. What each needs stands in `needs`.
+pub fn router(api: Api) -> Router {
     let sandboxes = Router::new()
         .route("/", get(sandbox_lines::list))
         .route("/{id}", get(sandbox_lines::show))
@@ -181,7 +186,7 @@ pub fn router(api: Api) -> Router {
         .route("/", post(access_keys::create).get(access_keys::list))
         .route("/{id}/revoke", post(access_keys::revoke));
     Router::new()
-        .nest("/api/v1/specs", specs)
+        .nest("/api/v1/specs", spec_routes())
         .nest("/api/v1/sandboxes", sandboxes)
         .nest("/api/v1/audit", audit)
         .route("/api/v1/events/stream", get(stream::stream))
@@ -194,6 +199,7 @@ pub fn router(api: Api) -> Router {
         .route("/api/v1/tickets/{id}", get(tasks::ticket))
         .route("/api/v1/projections", get(health::projections))
         .route("/api/v1/projections/{name}/rebuild", post(lists::rebuild))
+        .route("/api/v1/gates/backtest", post(gates::backtest))
         .route("/metrics", get(metrics::metrics))
         .route("/api/openapi.json", get(docs::openapi))
         .route("/api/docs", get(docs::page))

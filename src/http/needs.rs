@@ -147,6 +147,7 @@ pub const ROUTES: &[Route] = &[
     // The engine itself.
     read("/api/v1/projections", Of::Everything),
     read("/metrics", Of::Everything),
+    operate("POST", "/api/v1/gates/backtest", Of::Everything),
     administer("POST", "/api/v1/projections/{name}/rebuild", Of::Everything),
 ];
 

@@ -49,7 +49,8 @@ impl Api {
     pub(super) async fn at_least(&self, position: Option<u64>) -> Result<(), Refusal> {
         let Some(position) = position else { return Ok(()) };
         if !self.reaches(position).await {
-            let detail = format!("the log has no position {position}; `at_least` is one of a write");
+            let detail =
+                format!("the log has no position {position}; `at_least` is one of a write");
             return Err(Refusal::new(StatusCode::BAD_REQUEST, "position_ahead", detail));
         }
         if self.engine.wait_for(position).await {

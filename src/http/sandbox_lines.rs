@@ -75,9 +75,9 @@ pub(super) async fn terminate(
 ) -> Answer {
     let asked = asked(operator, (body.keyed, body.expected));
     let done = api.engine.end_sandbox_of(id, &asked).await?;
-    let spec = done.state.id().ok_or_else(|| EngineError::NotFound {
-        what: "sandbox",
-        id: id.to_string(),
-    })?;
+    let spec = done
+        .state
+        .id()
+        .ok_or_else(|| EngineError::NotFound { what: "sandbox", id: id.to_string() })?;
     written(StatusCode::ACCEPTED, spec, &done)
 }

@@ -107,10 +107,7 @@ pub struct EditBody {
     pub output: RawJson,
 }
 
-pub(super) fn asked(
-    operator: Operator,
-    (keyed, expected): (Option<Keyed>, Option<u64>),
-) -> Asked {
+pub(super) fn asked(operator: Operator, (keyed, expected): (Option<Keyed>, Option<u64>)) -> Asked {
     Asked { by: operator.name, keyed, expected }
 }
 
@@ -176,7 +173,8 @@ pub(super) async fn execute(
     Path(id): Path<SpecId>,
     body: Body<ActionBody>,
 ) -> Answer {
-    let (executed, done) = api.engine.execute(id, &asked(operator, (body.keyed, body.expected))).await?;
+    let (executed, done) =
+        api.engine.execute(id, &asked(operator, (body.keyed, body.expected))).await?;
     let (position, version) = (done.position.0, done.version);
     let execution = Execution { id, status: executed, position, version };
     answer(StatusCode::ACCEPTED, (id, version), &execution)
@@ -210,7 +208,8 @@ pub(super) async fn cancel(
     body: Body<ActionBody>,
 ) -> Answer {
     let reason = body.value.reason.unwrap_or_else(|| "asked to cancel".to_owned());
-    let done = api.engine.cancel(id, &reason, &asked(operator, (body.keyed, body.expected))).await?;
+    let done =
+        api.engine.cancel(id, &reason, &asked(operator, (body.keyed, body.expected))).await?;
     written(StatusCode::OK, id, &done)
 }
 
@@ -233,7 +232,8 @@ pub(super) async fn retry(
     body: Body<RetryBody>,
 ) -> Answer {
     let RetryBody { phase, budget } = body.value;
-    let done = api.engine.retry(id, phase, budget, &asked(operator, (body.keyed, body.expected))).await?;
+    let done =
+        api.engine.retry(id, phase, budget, &asked(operator, (body.keyed, body.expected))).await?;
     written(StatusCode::ACCEPTED, id, &done)
 }
 

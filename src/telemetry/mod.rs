@@ -46,6 +46,12 @@ pub fn filter(text: &str) -> Result<EnvFilter, String> {
     EnvFilter::try_new(text).map_err(|error| error.to_string())
 }
 
+/// Sends what still waits to be sent.
+pub fn finish() {
+    #[cfg(feature = "otel")]
+    otel::finish();
+}
+
 /// Sends log lines to stderr. What was begun before, by a test say, stays.
 pub fn start(filter: EnvFilter, format: Format) {
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
@@ -53,7 +59,7 @@ pub fn start(filter: EnvFilter, format: Format) {
         Format::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
         Format::Json => lines.json().flatten_event(true).with_current_span(true).boxed(),
     };
-    let subscriber = tracing_subscriber::registry().with(lines.with_filter(filter));
+    let subscriber = tracing_subscriber::registry().with(lines.with_filter(filter).boxed());
     #[cfg(feature = "otel")]
     let subscriber = subscriber.with(otel::layer());
     drop(tracing::subscriber::set_global_default(subscriber));

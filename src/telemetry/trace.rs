@@ -15,8 +15,12 @@ pub fn parent<'a>(header: impl FnOnce(&str) -> Option<&'a str>) -> Option<String
     header(TRACEPARENT).filter(|text| is_well_formed(text)).map(str::to_owned)
 }
 
-/// Runs `work` as part of the trace.
+/// Runs `work`, and the span that it is in, as part of the trace.
 pub async fn within<F: Future>(parent: Option<String>, work: F) -> F::Output {
+    #[cfg(feature = "otel")]
+    if let Some(parent) = &parent {
+        super::otel::adopt(&tracing::Span::current(), parent);
+    }
     CURRENT.scope(parent, work).await
 }
 
@@ -29,7 +33,8 @@ pub fn current() -> Option<String> {
 /// `00-TRACE-PARENT-FLAGS`, in lower-case hexadecimal, and neither id all zeros.
 fn is_well_formed(text: &str) -> bool {
     let hex = |part: &str, length: usize| {
-        part.len() == length && part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+        part.len() == length
+            && part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
     };
     let nonzero = |part: &str| part.bytes().any(|b| b != b'0');
     let parts: Vec<&str> = text.split('-').collect();

@@ -3,8 +3,10 @@
 mod audit;
 mod access;
 mod crash;
+mod http;
 mod moving;
 mod nodes;
+mod operations;
 mod postgres;
 mod run;
 mod sandbox_process;

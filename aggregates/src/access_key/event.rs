@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::{AccessKeyId, Digest, ProjectId, Timestamp};
 
 /// What a key allows. Every scope allows reading.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
     /// Everything, also keys and projects.

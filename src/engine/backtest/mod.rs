@@ -45,7 +45,10 @@ pub async fn backtest(
 }
 
 /// The specs with verdicts that are asked for.
-async fn judged_specs(log: &dyn EventLog, change: &Change) -> Result<BTreeSet<SpecId>, EngineError> {
+async fn judged_specs(
+    log: &dyn EventLog,
+    change: &Change,
+) -> Result<BTreeSet<SpecId>, EngineError> {
     let mut specs = BTreeSet::new();
     let mut note = |events: &[crate::store::Recorded]| {
         let verdicts = events.iter().filter(|event| {
@@ -62,11 +65,8 @@ async fn judged_specs(log: &dyn EventLog, change: &Change) -> Result<BTreeSet<Sp
             note(&events);
         }
     };
-    let filter = Filter {
-        event_type: Some(VERDICT.to_owned()),
-        from: change.since,
-        ..Filter::default()
-    };
+    let filter =
+        Filter { event_type: Some(VERDICT.to_owned()), from: change.since, ..Filter::default() };
     let mut query = Query { filter, limit: PAGE, ..Query::default() };
     loop {
         let page = audit.find(&query).await?;

@@ -146,7 +146,8 @@ impl<'a> Replay<'a> {
             let judgement = judge_sync(spec, verdict, &output, &blobs)?;
             return Ok((judgement.clone(), judgement));
         }
-        let earlier = spec.earlier(verdict.phase, &blobs).map_err(|error| here(error.to_string()))?;
+        let earlier =
+            spec.earlier(verdict.phase, &blobs).map_err(|error| here(error.to_string()))?;
         let manifest = self.manifest(verdict.manifest).await?;
         let off = spec.policy().gate.rules_off.clone();
         let policy = GatePolicy { threshold: verdict.threshold, rules_off: off };

@@ -94,7 +94,12 @@ impl Report {
     }
 
     /// The unchanged gate gave `was` again; the changed one gives `now`.
-    pub(super) fn compare(&mut self, (place, title): (Place, &str), was: &Judgement, now: &Judgement) {
+    pub(super) fn compare(
+        &mut self,
+        (place, title): (Place, &str),
+        was: &Judgement,
+        now: &Judgement,
+    ) {
         if was.passed == now.passed {
             self.other_score += u64::from(was.score != now.score);
             return;

@@ -161,9 +161,7 @@ fn given(schema: &Value) -> Value {
 }
 
 fn of_headers(operation: &Operation) -> Vec<Value> {
-    let header = |name: &str, what: &str, schema: Value| {
-        json!({ "name": name, "in": "header", "description": what, "schema": schema })
-    };
+    let header = |name: &str, what: &str, schema: Value| json!({ "name": name, "in": "header", "description": what, "schema": schema });
     let mut headers = Vec::new();
     if WRITES.contains(&operation.method) && !UNKEYED.contains(&operation.id) {
         let schema = json!({ "type": "string", "pattern": "^[!-~]{1,200}$" });

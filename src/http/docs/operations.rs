@@ -72,8 +72,12 @@ fn spec_commands() -> Vec<Operation> {
             .status(201),
         order("/api/v1/specs/{id}/comments", "comment_on_spec", "Adds a comment to a spec's log.")
             .takes::<tasks::CommentBody>(),
-        order("/api/v1/specs/{id}/tickets/{ticket_id}", "link_ticket", "Links a spec and a ticket.")
-            .takes::<tasks::NothingMore>(),
+        order(
+            "/api/v1/specs/{id}/tickets/{ticket_id}",
+            "link_ticket",
+            "Links a spec and a ticket.",
+        )
+        .takes::<tasks::NothingMore>(),
     ]
 }
 

@@ -23,7 +23,8 @@ async fn every_answer_is_named_and_kept_from_harm() {
         assert_eq!(told.header("access-control-allow-origin"), "", "{path}");
     }
     let own = caller.request("GET", "/api/v1/specs/none", operator);
-    let told = told(own.header("x-request-id", "build-17").header("origin", "https://a.example")).await;
+    let told =
+        told(own.header("x-request-id", "build-17").header("origin", "https://a.example")).await;
     assert_eq!(told.header("x-request-id"), "build-17");
     assert_eq!(told.body["request_id"], "build-17", "{told:?}");
     assert_eq!(told.header("access-control-allow-origin"), "", "no origin is allowed by default");

@@ -18,7 +18,8 @@ async fn a_spec_takes_its_projects_policy_and_repository() {
         let spec: SpecId = told.body["id"].as_str().unwrap().parse().unwrap();
         lab.engine.spec(spec).await.unwrap()
     };
-    let text = |title: &str| json!({ "title": title, "description": "Limit links an API key has." });
+    let text =
+        |title: &str| json!({ "title": title, "description": "Limit links an API key has." });
     let mut before = text("Before");
     before["repository"] = json!(repository);
     let before = draft(&before).await;
@@ -36,7 +37,8 @@ async fn a_spec_takes_its_projects_policy_and_repository() {
     named["project"] = json!(project);
     let named = draft(&named).await;
     let brief = named.brief().unwrap();
-    assert_eq!((brief.project, brief.repository.location.as_str()), (project, repository.to_str().unwrap()));
+    assert_eq!(brief.project, project);
+    assert_eq!(brief.repository.location, repository.to_str().unwrap());
     assert_eq!(named.policy().budget.tokens, Some(1000));
     let mut own = text("Own");
     own["repository"] = json!(repository);

@@ -83,11 +83,7 @@ fn what_cannot_be_served_is_told() {
         (vec!["--cors-origin", "*"], 2, "origin"),
         (vec!["--cors-origin", "https://a.example/path"], 2, "origin"),
         (vec!["--tls-cert", "none.pem"], 2, "--tls-key"),
-        (
-            vec!["--tls-cert", "none.pem", "--tls-key", "none.pem"],
-            EXIT_CONFIGURATION,
-            "none.pem",
-        ),
+        (vec!["--tls-cert", "none.pem", "--tls-key", "none.pem"], EXIT_CONFIGURATION, "none.pem"),
     ] {
         let args: Vec<&str> = ["serve"].into_iter().chain(args).collect();
         let said = project.specline(&args);

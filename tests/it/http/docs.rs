@@ -75,8 +75,7 @@ async fn the_page_loads_nothing_from_elsewhere() {
     let page = caller.get("/api/docs", "").await;
     assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
     let html = page.body.as_str().unwrap();
-    let named: Vec<_> =
-        html.split('"').filter(|part| part.starts_with("/api/docs/")).collect();
+    let named: Vec<_> = html.split('"').filter(|part| part.starts_with("/api/docs/")).collect();
     assert_eq!(named.len(), 2, "{html}");
     for path in named {
         let file = caller.get(path, "").await;

@@ -158,10 +158,10 @@ impl Chaos {
         }
         let n_tasks = 4 * self.n_launched;
         let released = || self.cluster.n_events("TaskReleased") >= n_tasks;
-        self.cluster.until("the tasks to be released", Duration::from_secs(60), released);
+        self.cluster.until("the tasks to be released", Duration::from_mins(1), released);
         let live = "SELECT count(*) FROM leases WHERE state <> 'ended'";
         let over = || self.cluster.number(live) == 0;
-        self.cluster.until("the last lease to be given up", Duration::from_secs(120), over);
+        self.cluster.until("the last lease to be given up", Duration::from_mins(2), over);
         for slot in self.slots.drain(..) {
             let (Slot::Up(node) | Slot::Stopped(node, _)) = slot else { continue };
             let said = node.end();

@@ -80,7 +80,12 @@ fn folders_are_whole(cluster: &Cluster, n: usize) {
         let mut files: Vec<_> =
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         files.sort();
-        assert_eq!(files, ["design.md", "requirements.md", "tasks.md", "trace.json"], "{folder:?}");
+        assert_eq!(
+            files,
+            ["design.md", "requirements.md", "tasks.md", "trace.json"],
+            "{}",
+            folder.display()
+        );
     }
 }
 

@@ -71,7 +71,7 @@ fn a_rolling_restart_with_another_version_drops_nothing() {
         assert!(versions_alive(&cluster).contains(&NEXT.to_owned()), "after node {n}");
     }
     assert_eq!(versions_alive(&cluster), [NEXT; 3]);
-    cluster.until_completed(n_specs, Duration::from_secs(240));
+    cluster.until_completed(n_specs, Duration::from_mins(4));
     wait_until("the follow-ups", || cluster.n_events("TaskReleased") == 4 * n_specs);
     for node in nodes {
         let said = node.end();

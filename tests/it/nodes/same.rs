@@ -106,13 +106,13 @@ fn a_node_that_remembers_an_older_state_never_refuses_wrongly() {
         let n = usize::from(round % 2 == 0);
         let (pauses, resumes) = (&nodes[n], &nodes[1 - n]);
         let path = |what: &str| format!("/specs/{spec}/{what}");
-        let paused = cluster.post(pauses, &path("pause"), &json!({}), None).unwrap();
-        assert_eq!(paused.status, 200, "round {round}: {paused:?}");
+        let halted = cluster.post(pauses, &path("pause"), &json!({}), None).unwrap();
+        assert_eq!(halted.status, 200, "round {round}: {halted:?}");
         let shown = cluster.get(resumes, &path("")[..path("").len() - 1]).unwrap();
         assert_eq!(shown.body["status"], "paused", "round {round}: what is written is shown");
-        let resumed = cluster.post(resumes, &path("resume"), &json!({}), None).unwrap();
-        assert_eq!(resumed.status, 202, "round {round}: {resumed:?}");
-        assert_eq!(resumed.body["status"], "executing", "round {round}");
+        let goes_on = cluster.post(resumes, &path("resume"), &json!({}), None).unwrap();
+        assert_eq!(goes_on.status, 202, "round {round}: {goes_on:?}");
+        assert_eq!(goes_on.body["status"], "executing", "round {round}");
     }
     cluster.project.agent.let_go("go");
     cluster.until_completed(1, super::QUIET);

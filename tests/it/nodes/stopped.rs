@@ -119,7 +119,7 @@ fn a_node_that_is_stopped_under_a_load_of_appends() {
         let drafting = |from: u32| {
             let (cluster, nodes, body) = (&cluster, &nodes, &body);
             scope.spawn(move || {
-                let mut turn = usize::from(from % 2 == 0);
+                let mut turn = usize::from(from.is_multiple_of(2));
                 for n in (from..n_drafts).step_by(6) {
                     let key = format!("draft-{n}");
                     let ask = |at: usize| cluster.post(&nodes[at], "/specs", &body(n), Some(&key));

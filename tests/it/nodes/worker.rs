@@ -178,7 +178,7 @@ fn a_dead_machines_sandbox_is_lost_with_its_lease_and_replaced_at_home() {
             crate::support::process::signal(pid, rustix::process::Signal::KILL);
         }
     }
-    cluster.until("the loss to be told", Duration::from_secs(60), || {
+    cluster.until("the loss to be told", Duration::from_mins(1), || {
         cluster.n_events("SandboxLost") == 1
     });
     let lost = cluster.project.log();

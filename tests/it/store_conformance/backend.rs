@@ -77,11 +77,6 @@ impl Postgres {
     pub fn url(&self) -> &str {
         self.database.url()
     }
-
-    /// One node more on the same log.
-    pub async fn node(&self) -> Arc<PgLog> {
-        Arc::new(PgLog::open(postgres::Settings::new(self.url())).await.unwrap())
-    }
 }
 
 impl Backend for Postgres {

@@ -128,6 +128,7 @@ impl Cluster {
     }
 
     /// Looks until `look` is true, not too often.
+    #[expect(clippy::unused_self, reason = "what is waited for is the cluster's")]
     pub fn until(&self, what: &str, within: Duration, mut look: impl FnMut() -> bool) {
         let end = Instant::now() + within;
         while !look() {
