@@ -1,6 +1,7 @@
-//! The pure domain of Specline: Spec, Task, Ticket, Project and AccessKey, the phases of a spec, and
-//! the gates that judge the phases' outputs. Nothing here is async, reads a clock, the environment
-//! or a file, draws random numbers or logs: `decide` and `evolve` are functions from facts to facts.
+//! The pure domain of Specline: Spec, Task, Ticket, Project and AccessKey, the phases of a spec,
+//! and the gates that judge the phases' outputs. Nothing here is async, reads a clock, the
+//! environment or a file, draws random numbers or logs: `decide` and `evolve` are functions from
+//! facts to facts.
 
 pub mod access_key;
 mod digest;

@@ -89,7 +89,8 @@ pub struct Interruptions(Option<(Signal, Signal)>);
 impl Interruptions {
     #[must_use]
     pub fn listen() -> Self {
-        let both = || Some((signal(SignalKind::interrupt()).ok()?, signal(SignalKind::terminate()).ok()?));
+        let both =
+            || Some((signal(SignalKind::interrupt()).ok()?, signal(SignalKind::terminate()).ok()?));
         Self(both())
     }
 

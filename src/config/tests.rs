@@ -1,3 +1,5 @@
+//! Configuration: what goes before what, what is refused, what is hidden.
+
 use std::path::{Path, PathBuf};
 
 use super::{Config, Error, File, Source, Sources};

@@ -91,7 +91,7 @@ impl Engine {
             what: "there are no random numbers",
             cause: error.to_string(),
         })?;
-        let secret: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+        let secret = blake3::Hash::from_bytes(secret).to_hex().to_string();
         let command = Command::Create {
             key: id,
             grant: Box::new(grant),
@@ -116,9 +116,9 @@ impl Engine {
         let order = Order::from(&origin).keyed(asked.keyed.as_ref());
         let done = self.commands().access_key(id, &command, order).await;
         let missing = || EngineError::NotFound { what: "access key", id: id.to_string() };
-        let done = done.map_err(|error| match error {
-            CommandError::Rejected(Rejection::NotFound) => missing(),
-            other => other.into(),
+        let done = done.map_err(|error| {
+            let unknown = matches!(error, CommandError::Rejected(Rejection::NotFound));
+            if unknown { missing() } else { error.into() }
         })?;
         self.known_keys().remove(&id);
         Ok(done)

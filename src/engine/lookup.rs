@@ -177,7 +177,11 @@ impl Engine {
     ) -> Result<RawJson, EngineError> {
         if self.lease(sandbox).await?.state == LeaseState::Ended {
             let message = "this sandbox was let go".to_owned();
-            return Err(EngineError::Refused { code: "stale_epoch", message, findings: Vec::new() });
+            return Err(EngineError::Refused {
+                code: "stale_epoch",
+                message,
+                findings: Vec::new(),
+            });
         }
         self.json_blob(digest).await
     }

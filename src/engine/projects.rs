@@ -76,9 +76,9 @@ impl Engine {
         let origin = asked.origin().within(id);
         let order = Order::from(&origin).keyed(asked.keyed.as_ref()).expecting(asked.expected);
         let done = self.commands().project(id, command, order).await;
-        done.map_err(|error| match error {
-            CommandError::Rejected(Rejection::NotFound) => unknown(id),
-            other => other.into(),
+        done.map_err(|error| {
+            let missing = matches!(error, CommandError::Rejected(Rejection::NotFound));
+            if missing { unknown(id) } else { error.into() }
         })
     }
 

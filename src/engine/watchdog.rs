@@ -144,32 +144,20 @@ impl Engine {
             return Err(EngineError::Transient("the leases came late".to_owned()));
         }
         unwanted.retain(|sandbox, _| leases.iter().any(|lease| lease.sandbox == *sandbox));
-        let mut adopting = false;
+        let (mut adopting, mut failure) = (false, None);
         for lease in &leases {
-            match self.keeper(lease.engine) {
-                Keeper::Me => {}
+            let looked = match self.keeper(lease.engine) {
+                Keeper::Me => self.look_at(lease, unwanted, now).await,
                 // It is watched; one whose node lives and does not look has run out for long.
-                Keeper::Living if expiry(lease).plus_ms(STALLED_MS) > now => continue,
-                Keeper::Living | Keeper::DeadElsewhere => {
-                    self.look_from_afar(lease, now).await?;
-                    continue;
-                }
-                Keeper::DeadHere => {
-                    adopting |= self.inherit(lease).await?;
-                    continue;
-                }
-            }
-            let spec = self.spec(lease.owner.into()).await?;
-            if !is_wanted(&spec, lease) {
-                unwanted.entry(lease.sandbox).or_insert(now);
-            }
-            match plan(&spec, lease, unwanted.get(&lease.sandbox).copied(), now) {
-                Plan::LeaveAlone => {}
-                Plan::ReportLost => {
-                    self.report_lost(lease, LossCause::LeaseExpired).await?;
-                    self.end_sandbox(lease);
-                }
-                Plan::End => self.end_sandbox(lease),
+                Keeper::Living if expiry(lease).plus_ms(STALLED_MS) > now => Ok(()),
+                Keeper::Living | Keeper::DeadElsewhere => self.look_from_afar(lease, now).await,
+                Keeper::DeadHere => self.inherit(lease).await.map(|ours| adopting |= ours),
+            };
+            if let Err(error) = looked {
+                // One spec that cannot be read must not leave the others unwatched.
+                let sandbox = lease.sandbox;
+                tracing::warn!(sandbox.id = %sandbox, cause = %error, "it cannot be looked at");
+                failure.get_or_insert(error);
             }
         }
         if adopting {
@@ -179,7 +167,33 @@ impl Engine {
             // They could not be heard while they knew the dead node's address only.
             self.inner.side.renew_of(self.inner.id).await?;
         }
-        Ok(!leases.is_empty())
+        match failure {
+            // The store is away, or a newer program was met: more than one lease's trouble.
+            Some(error) if error.is_transient() || error.is_newer() => Err(error),
+            _ => Ok(!leases.is_empty()),
+        }
+    }
+
+    /// Looks at a lease that this node keeps.
+    async fn look_at(
+        &self,
+        lease: &Lease,
+        unwanted: &mut BTreeMap<SandboxId, Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), EngineError> {
+        let spec = self.spec(lease.owner.into()).await?;
+        if !is_wanted(&spec, lease) {
+            unwanted.entry(lease.sandbox).or_insert(now);
+        }
+        match plan(&spec, lease, unwanted.get(&lease.sandbox).copied(), now) {
+            Plan::LeaveAlone => {}
+            Plan::ReportLost => {
+                self.report_lost(lease, LossCause::LeaseExpired).await?;
+                self.end_sandbox(lease);
+            }
+            Plan::End => self.end_sandbox(lease),
+        }
+        Ok(())
     }
 
     /// A sandbox that this node cannot reach: all it can do is to say that its lease has run out.

@@ -86,7 +86,7 @@ impl EventsQuery {
 #[derive(Debug, Serialize)]
 struct EventList {
     events: Vec<EventView>,
-    /// There may be more; a page may have fewer events than asked for, or none, and still have this.
+    /// There may be more; a page may have few events, or none, and still have this.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
 }

@@ -1,5 +1,5 @@
-//! Whether the engine lives, and whether it can take work. Open to all, who hear only that; why not,
-//! hears who may read.
+//! Whether the engine lives, and whether it can take work. Open to all, who hear only that; why
+//! not, hears who may read.
 
 use axum::Json;
 use axum::extract::{Request, State as Shared};

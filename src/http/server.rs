@@ -55,6 +55,8 @@ pub(super) async fn serve(
             drop(permit);
         });
     }
+    // Nobody is to wait for an answer that will not come.
+    drop(listener);
     tracker.close();
     drop(tokio::time::timeout(LAST_WAIT, tracker.wait()).await);
     Ok(())

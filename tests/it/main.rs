@@ -1,7 +1,7 @@
 //! The one integration test binary: one to build, one to link.
 
-mod audit;
 mod access;
+mod audit;
 mod crash;
 mod http;
 mod moving;

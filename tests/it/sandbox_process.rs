@@ -439,6 +439,25 @@ async fn a_failed_spawn_says_what_failed_and_leaves_nothing() {
     }
 }
 
+/// Ids are derived: two logs on one machine may have a spec, and so a sandbox, of the same id.
+#[tokio::test]
+async fn a_sandbox_of_the_same_id_in_another_state_folder_is_left_alone() {
+    for isolation in isolations() {
+        let (ours, mut theirs) = (Bench::new(&isolation), Bench::new(&isolation));
+        theirs.sandbox = ours.sandbox;
+        let (our_engine, their_engine) = (ours.engine(FOR_EVER), theirs.engine(FOR_EVER));
+        let handle = our_engine.spawn(&ours).await;
+        let other = their_engine.spawn(&theirs).await;
+        eventually("one each", || ours.n_sleepers() == 2).await;
+        their_engine.machine.terminate(theirs.sandbox, &other).await.unwrap();
+        assert_eq!(ours.n_sleepers(), 1, "{isolation}");
+        let adopted = ours.engine("true").machine.adopt(ours.sandbox, &handle).await.unwrap();
+        assert_eq!(adopted, Adopted::Alive, "{isolation}");
+        our_engine.machine.terminate(ours.sandbox, &handle).await.unwrap();
+        assert_eq!(ours.n_sleepers(), 0, "{isolation}");
+    }
+}
+
 #[tokio::test]
 async fn bubblewrap_hides_what_is_not_the_sandbox_s_business() {
     let Ok(isolation) = isolation::choose(isolation::Choice::Bubblewrap) else { return };

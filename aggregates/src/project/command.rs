@@ -87,10 +87,11 @@ fn check(settings: &Settings) -> Result<(), Rejection> {
         let problem = format!("it has 1 to {MAX_NAME_CHARS} characters, none of them control ones");
         return Err(Rejection::InvalidInput { field: "name", problem });
     }
-    check_policy(&settings.policy).map_err(|rejection| match rejection {
-        spec::Rejection::InvalidInput { field, problem } => {
-            Rejection::InvalidInput { field, problem }
-        }
-        other => Rejection::InvalidInput { field: "policy", problem: other.to_string() },
+    check_policy(&settings.policy).map_err(|rejection| {
+        let text = rejection.to_string();
+        let spec::Rejection::InvalidInput { field, problem } = rejection else {
+            return Rejection::InvalidInput { field: "policy", problem: text };
+        };
+        Rejection::InvalidInput { field, problem }
     })
 }

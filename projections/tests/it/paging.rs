@@ -3,6 +3,7 @@
 use specline_aggregates::SpecId;
 use specline_projections::Error;
 
+use crate::access::project_and_keys;
 use crate::files::{Files, On, catch_up, dump, on_both};
 use crate::walk::{Draw, policy, step};
 use crate::work::busy;
@@ -27,6 +28,7 @@ pub fn eventful() -> World {
         }
     }
     busy(&mut world);
+    project_and_keys(&mut world);
     world
 }
 

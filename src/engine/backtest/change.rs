@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use specline_aggregates::gate::{self, RuleInfo};
 use specline_aggregates::{Finding, GatePolicy, Judgement, Phase, Severity, Timestamp};
@@ -11,7 +12,7 @@ use specline_aggregates::{Finding, GatePolicy, Judgement, Phase, Severity, Times
 const DEFAULT_WEIGHT: u16 = 10;
 
 /// A changed gate, and the verdicts that it is tried on.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Change {
     /// Least weighted soft score, in parts per thousand; none = as each spec's policy has it.
@@ -29,8 +30,9 @@ pub struct Change {
 }
 
 /// What becomes of a rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
 pub enum RuleChange {
     Off,
     /// As it is built in, also where a policy has switched it off.

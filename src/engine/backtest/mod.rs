@@ -1,5 +1,5 @@
-//! Back-testing of gates: judges recorded outputs again, first by the gate that judged them, then by
-//! a changed one, and says which verdicts would have been others. It only reads.
+//! Back-testing of gates: judges recorded outputs again, first by the gate that judged them, then
+//! by a changed one, and says which verdicts would have been others. It only reads.
 
 mod change;
 mod replay;
@@ -91,11 +91,7 @@ impl Engine {
     /// The same on this engine's log; one at a time, as it may take long.
     pub async fn backtest(&self, change: &Change) -> Result<Report, EngineError> {
         if !self.begin(KEY) {
-            return Err(EngineError::Refused {
-                code: "busy",
-                message: "another back-test runs; wait until it is done".to_owned(),
-                findings: Vec::new(),
-            });
+            return Err(EngineError::Transient("another back-test runs".to_owned()));
         }
         let _turn = Turn(self);
         backtest(&*self.inner.log, change, |_, _| ()).await

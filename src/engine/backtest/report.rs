@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use specline_aggregates::{Judgement, Phase, SpecId, Timestamp};
 
@@ -11,7 +12,7 @@ use super::Change;
 pub(super) const MAX_TOLD: usize = 1_000;
 
 /// What was found.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Report {
     pub change: Change,
     /// Verdicts of the gate that were looked at.
@@ -36,7 +37,7 @@ pub struct Report {
 }
 
 /// Different verdicts of one spec.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct BySpec {
     pub title: String,
     pub would_pass: u64,
@@ -44,7 +45,7 @@ pub struct BySpec {
 }
 
 /// Which verdict is meant.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Place {
     pub position: u64,
     pub recorded_at: Timestamp,
@@ -54,14 +55,14 @@ pub struct Place {
 }
 
 /// A verdict that the unchanged gate does not give again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Underivable {
     #[serde(flatten)]
     pub place: Place,
     pub why: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Outcome {
     pub passed: bool,
     /// In parts per thousand.
@@ -69,7 +70,7 @@ pub struct Outcome {
 }
 
 /// A verdict that would have been another.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Difference {
     #[serde(flatten)]
     pub place: Place,

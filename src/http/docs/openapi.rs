@@ -161,7 +161,10 @@ fn given(schema: &Value) -> Value {
 }
 
 fn of_headers(operation: &Operation) -> Vec<Value> {
-    let header = |name: &str, what: &str, schema: Value| json!({ "name": name, "in": "header", "description": what, "schema": schema });
+    let header = |name: &str, what: &str, schema: Value| {
+        let header = json!({ "name": name, "in": "header", "schema": schema });
+        with(header, "description", what)
+    };
     let mut headers = Vec::new();
     if WRITES.contains(&operation.method) && !UNKEYED.contains(&operation.id) {
         let schema = json!({ "type": "string", "pattern": "^[!-~]{1,200}$" });
@@ -169,11 +172,16 @@ fn of_headers(operation: &Operation) -> Vec<Value> {
         headers.push(header("Idempotency-Key", what, schema));
     }
     if operation.conditional {
-        let schema = json!({ "type": "string", "pattern": "^\"[0-9]{1,18}\"$" });
+        let schema = json!({ "type": "string", "pattern": "^([0-9]{1,18}|\"[0-9]{1,18}\")$" });
         let what = "The version that the write goes by; another one is refused with 412.";
         headers.push(header("If-Match", what, schema));
     }
     headers
+}
+
+fn with(mut value: Value, name: &str, text: &str) -> Value {
+    value[name] = json!(text);
+    value
 }
 
 fn answer(operation: &Operation, generator: &mut SchemaGenerator) -> Value {

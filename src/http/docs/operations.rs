@@ -7,6 +7,7 @@ use specline_projections::task_queue::TaskLine;
 use specline_projections::tickets::TicketLine;
 
 use super::operation::{Operation, get, patch, post};
+use crate::engine::backtest::{Change, Report};
 use crate::engine::{Attempt, Diff, DraftRequest, NewProject, ProjectRevision, Why};
 use crate::http::paging::{
     Paging, RequirementList, SandboxPage, SpecPage, TaskPage, TicketPage, TimelinePage,
@@ -268,6 +269,9 @@ fn engine() -> Vec<Operation> {
         get("/api/v1/projections", "list_projections", "Where the read models stand."),
         post("/api/v1/projections/{name}/rebuild", "rebuild_projection", "Builds one anew.")
             .gives::<lists::Rebuilt>(),
+        post("/api/v1/gates/backtest", "backtest_gates", "What a changed gate would have said.")
+            .takes::<Change>()
+            .gives::<Report>(),
         get("/health/live", "live", "Whether the engine lives."),
         get("/health/ready", "ready", "Whether it can take work."),
         get("/metrics", "metrics", "Figures for Prometheus.").text(&["text/plain"]),

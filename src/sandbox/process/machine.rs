@@ -141,7 +141,7 @@ impl Provider for LocalMachine {
         }
         let left = blocking(move || {
             let now = folder.record();
-            reap::orphans(sandbox, Some(now.as_ref().unwrap_or(&record)))
+            reap::orphans(&folder, Some(now.as_ref().unwrap_or(&record)))
         });
         match left.await {
             pids if pids.is_empty() => Ok(()),
@@ -152,7 +152,7 @@ impl Provider for LocalMachine {
     async fn remove(&self, sandbox: SandboxId) -> Result<(), OrderError> {
         let (folder, sandboxes) = (self.folder(sandbox), self.options.sandboxes());
         blocking(move || {
-            if shelf::lives(&folder, sandbox) {
+            if shelf::lives(&folder) {
                 return Err(OrderError::Running { sandbox });
             }
             let failed = |source| OrderError::Io { what: "clean up", sandbox, source };

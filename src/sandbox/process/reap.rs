@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::environment::SANDBOX_ID;
+use super::environment::LEASE_FILE;
+use super::folder::Folder;
 use super::orders::Record;
 use super::tree::{self, Process};
-use specline_aggregates::SandboxId;
 
 /// Between two looks at the process table.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -49,16 +49,17 @@ pub(super) fn end(
     }
 }
 
-/// Kills what a dead supervisor left of `sandbox`, and returns what cannot be ended. A living
+/// Kills what a dead supervisor left of a sandbox, and returns what cannot be ended. A living
 /// supervisor is left alone.
-pub(super) fn orphans(sandbox: SandboxId, record: Option<&Record>) -> Vec<i32> {
-    end(|| remains(sandbox, record), |_| false, Duration::ZERO)
+pub(super) fn orphans(folder: &Folder, record: Option<&Record>) -> Vec<i32> {
+    end(|| remains(folder, record), |_| false, Duration::ZERO)
 }
 
-/// Every living process of `sandbox`, but for its supervisor: those below the recorded ones, those
-/// in the worker's group or session, and those whose environment names the sandbox.
-pub(super) fn remains(sandbox: SandboxId, record: Option<&Record>) -> Vec<Process> {
-    let marker = format!("{SANDBOX_ID}={sandbox}");
+/// Every living process of a sandbox, but for its supervisor: those below the recorded ones, those
+/// in the worker's group or session, and those whose environment names its folder. Its id alone
+/// would not do: another log on this machine may have a spec of the same id.
+pub(super) fn remains(folder: &Folder, record: Option<&Record>) -> Vec<Process> {
+    let marker = format!("{LEASE_FILE}={}", folder.lease().display());
     let all = Process::all();
     let known = |pid: i32, started: u64| {
         all.iter().any(|p| p.identity.pid == pid && p.identity.started == started)

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use specline_aggregates::SandboxId;
 use uuid::Uuid;
 
-use super::environment::SANDBOX_ID;
+use super::environment::LEASE_FILE;
 use super::folder::Folder;
 use super::machine::{handle, living};
 use super::reap;
@@ -24,11 +24,11 @@ pub(super) fn list(sandboxes: &Path) -> io::Result<Vec<Listed>> {
     let marked: HashSet<String> = Process::all()
         .iter()
         .filter(|process| process.is_alive())
-        .filter_map(|process| tree::mark_of(process.identity.pid, SANDBOX_ID))
+        .filter_map(|process| tree::mark_of(process.identity.pid, LEASE_FILE))
         .collect();
     let listed = folders(sandboxes)?.into_iter().map(|(sandbox, folder)| {
         let record = living(&folder, None);
-        let lives = record.is_some() || marked.contains(&sandbox.to_string());
+        let lives = record.is_some() || marked.contains(&folder.lease().display().to_string());
         let handle = record.or_else(|| folder.record()).map(|record| handle(&record));
         let life = if lives { Life::Alive } else { Life::Ended };
         Listed { sandbox, handle, life }
@@ -37,12 +37,12 @@ pub(super) fn list(sandboxes: &Path) -> io::Result<Vec<Listed>> {
 }
 
 /// Whether any process of the sandbox is there.
-pub(super) fn lives(folder: &Folder, sandbox: SandboxId) -> bool {
-    living(folder, None).is_some() || !reap::remains(sandbox, folder.record().as_ref()).is_empty()
+pub(super) fn lives(folder: &Folder) -> bool {
+    living(folder, None).is_some() || !reap::remains(folder, folder.record().as_ref()).is_empty()
 }
 
-/// The name of this state folder on this machine: drawn once, and kept in it. The machine's own name
-/// is part of it, as a folder may be copied or shared over a network.
+/// The name of this state folder on this machine: drawn once, and kept in it. The machine's own
+/// name is part of it, as a folder may be copied or shared over a network.
 pub(super) fn place(state: &Path) -> io::Result<String> {
     let file = state.join("place");
     if !file.exists() {

@@ -51,7 +51,7 @@ pub(super) fn start(
         return found(&folder);
     }
     let orders = orders(options, request, &folder)?;
-    let left = reap::orphans(request.sandbox, folder.record().as_ref());
+    let left = reap::orphans(&folder, folder.record().as_ref());
     if !left.is_empty() {
         let message = format!("processes of an earlier start cannot be ended: {left:?}");
         return Err(SpawnError::Supervisor { message });
@@ -132,7 +132,7 @@ fn hear(mut child: Child, orders: &Orders, folder: &Folder) -> Result<Started, S
         Err(error) => error.to_string(),
     };
     end(&mut child);
-    reap::orphans(orders.sandbox, folder.record().as_ref());
+    reap::orphans(folder, folder.record().as_ref());
     let said = std::fs::read_to_string(folder.supervisor_log()).unwrap_or_default();
     let said: String = said.chars().take(500).collect();
     let message = format!("{message} {said}").trim().to_owned();

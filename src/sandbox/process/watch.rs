@@ -92,7 +92,7 @@ fn wait(pidfd: &OwnedFd) -> io::Result<()> {
 pub(super) fn settle(folder: &Folder, sandbox: SandboxId, known: Option<&Record>) -> Exited {
     let ending = folder.ending().unwrap_or_else(|| {
         let record = folder.record();
-        let left = reap::orphans(sandbox, record.as_ref().or(known));
+        let left = reap::orphans(folder, record.as_ref().or(known));
         if !left.is_empty() {
             tracing::warn!(sandbox.id = %sandbox, pids = ?left, "processes that cannot be ended");
         }

@@ -159,12 +159,11 @@ fn parts(query: &Query, conditions: &[(Column, String)]) -> Parts {
 
 async fn find(pool: &PgPool, query: &Query) -> Result<Page, LogError> {
     let (from, to) = (query.filter.from, query.filter.to);
-    let (before, until) = match (from, to) {
-        (None, None) => (None, None),
-        _ => {
-            let micros = Timestamp::micros;
-            positions_before(pool, from.map(micros), to.map(micros)).await?
-        }
+    let (before, until) = if from.is_none() && to.is_none() {
+        (None, None)
+    } else {
+        let micros = Timestamp::micros;
+        positions_before(pool, from.map(micros), to.map(micros)).await?
     };
     let bounds = query.bounds(before, until);
     let conditions = query.filter.conditions();
@@ -183,7 +182,17 @@ async fn find(pool: &PgPool, query: &Query) -> Result<Page, LogError> {
         statement = statement.bind(rows::storable(value).into_owned());
     }
     let statement = statement.bind(rows::stored(query.limit as u64));
-    let found = statement.fetch_all(pool).await.map_err(log_error)?;
+    let found = if fits.is_empty() {
+        statement.fetch_all(pool).await.map_err(log_error)?
+    } else {
+        // A few events are wanted: all that may be looked at must not be gathered and sorted first.
+        let mut transaction = pool.begin().await.map_err(log_error)?;
+        let plan = "SET LOCAL enable_bitmapscan = off";
+        sqlx::query(plan).execute(&mut *transaction).await.map_err(log_error)?;
+        let found = statement.fetch_all(&mut *transaction).await.map_err(log_error)?;
+        transaction.commit().await.map_err(log_error)?;
+        found
+    };
     let events = found.iter().map(rows::recorded).collect::<Result<Vec<_>, _>>()?;
     let scanned_to = if events.len() >= query.limit || fits.is_empty() {
         None

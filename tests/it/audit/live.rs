@@ -92,7 +92,8 @@ async fn filters_hold_for_what_was_missed_and_what_comes() {
     let project = ("project_id", "p1".to_owned());
     let write = async || {
         append(&*served.log, &mine, vec![event("Noted", "ann", &[])]).await;
-        append(&*served.log, &other, vec![event("Moved", "bob", &[project.clone()])]).await;
+        append(&*served.log, &other, vec![event("Moved", "bob", std::slice::from_ref(&project))])
+            .await;
     };
     write().await;
     let id = mine.aggregate_id;

@@ -2,7 +2,6 @@
 //! tampering found.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-#![expect(clippy::print_stdout, reason = "figures are told")]
 
 mod api;
 mod bounded;

@@ -151,7 +151,7 @@ async fn a_cut_is_found_by_seals_and_by_those_kept_elsewhere() {
 fn forge(place: &Place, events: &[Recorded], at: usize) {
     let mut events = events.to_vec();
     let stream = events[at - 1].stream.clone();
-    events[at - 1].payload = r#"{"Noted":{"text":"never said"}}"#.to_owned();
+    r#"{"Noted":{"text":"never said"}}"#.clone_into(&mut events[at - 1].payload);
     let mut previous = None;
     for event in events.iter_mut().filter(|event| event.stream == stream) {
         let content = Content {

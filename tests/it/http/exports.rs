@@ -141,5 +141,5 @@ fn the_command_line_writes_into_a_repository_and_goes_on_counting() {
     assert_eq!(json["format"], "specline/1");
     assert_eq!(json["outputs"]["tasks"], Agent::answer("tasks"));
     let diff = project.ok(&["diff", &spec, "--from", "1", "--json"]).json();
-    assert_eq!(diff["outputs"].as_array().unwrap().len(), 4, "{diff}");
+    assert_eq!(diff["outputs"].as_array().unwrap().len(), 5, "{diff}");
 }

@@ -42,7 +42,8 @@ async fn a_difference_names_what_became_of_each_place() {
     assert_eq!(diff.status, 200, "{diff:?}");
     assert_eq!(diff.body["from"]["status"], "draft");
     assert_eq!(diff.body["to"]["status"], "completed");
-    assert_eq!(diff.body["outputs"], json!(["explore", "requirements", "design", "tasks"]));
+    let all = json!(["explore", "requirements", "design", "tasks", "sync"]);
+    assert_eq!(diff.body["outputs"], all);
     let changes = diff.body["changes"].as_array().unwrap();
     let change = |pointer: &str| changes.iter().find(|change| change["pointer"] == pointer);
     let status = change("/status").unwrap();

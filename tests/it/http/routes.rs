@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::completed;
 use crate::access::{Caller, Told, told};
-use crate::support::{Agent, Lab};
+use crate::support::{Agent, Lab, Start};
 
 /// A route, and how it is called: well, and wrongly.
 struct Case {
@@ -51,22 +51,35 @@ impl World {
             let id = told.body[list][0]["id"].as_str().unwrap().to_owned();
             world.names.insert(list, id);
         }
-        for name in ["run", "pause", "cancel", "revise"] {
+        for name in ["run", "revise"] {
             let told = world.caller.operate("POST", "/api/v1/specs", &world.draft()).await;
             world.names.insert(name, told.body["id"].as_str().unwrap().to_owned());
         }
-        for name in ["approve", "reject"] {
-            let approvals = [Phase::Explore].into();
-            let spec = world.lab.execute(Policy { approvals, ..Policy::default() }).await;
-            world.lab.until_n(spec, "ApprovalRequested", 1).await;
-            world.name(name, spec);
-        }
-        let digest = specline_aggregates::RawJson::of(&Agent::answer("explore")).unwrap().digest();
-        world.names.insert("digest", digest.to_string());
         world.names.insert("nobody", Uuid::now_v7().to_string());
         let held = json!({ "name": "held", "scopes": ["reader"] });
         let key = world.caller.key(&held).await;
         world.names.insert("key", key.id);
+        world
+    }
+
+    /// One whose explore output waits for a person.
+    async fn waiting() -> Self {
+        let lab = Lab::new(Start::Nothing).await;
+        let approvals = [Phase::Explore].into();
+        let spec = lab.execute(Policy { approvals, ..Policy::default() }).await;
+        let sandbox = lab.spawned(1).await;
+        let work = lab.attach(&sandbox, Uuid::now_v7()).await.body;
+        let output = json!({
+            "phase": work["phase"], "attempt": work["attempt"],
+            "context_digest": work["context_digest"], "output": Agent::answer("explore"),
+        });
+        let judged = lab.call(&sandbox, "/output", &output).await;
+        assert_eq!(judged.status, 200, "{judged:?}");
+        let caller = Caller::of(&lab);
+        let mut world = Self { lab, caller, names: BTreeMap::new() };
+        world.name("waiting", spec);
+        let digest = judged.body["verdict"]["output"].as_str().unwrap().to_owned();
+        world.names.insert("digest", digest);
         world
     }
 
@@ -77,7 +90,9 @@ impl World {
     fn draft(&self) -> Value {
         let repository = self.lab.project.repo().display().to_string();
         let policy = json!({ "agent": self.lab.project.agent.line() });
-        json!({ "title": "Limit", "description": "It.", "repository": repository, "policy": policy })
+        json!({
+            "title": "Limit", "description": "It.", "repository": repository, "policy": policy,
+        })
     }
 
     fn filled(&self, text: &str) -> String {
@@ -128,9 +143,6 @@ fn order(route: &'static str, (id, status): (&str, u16), body: Value) -> Case {
 }
 
 fn specs(draft: &Value) -> Vec<Case> {
-    let digest = json!({ "digest": "{digest}" });
-    let rejection = json!({ "digest": "{digest}", "feedback": "Look again." });
-    let edit = json!({ "output": Agent::answer("explore") });
     let mut revise = order(SPEC, ("{revise}", 200), json!({ "title": "Other" }));
     revise.route.0 = "PATCH";
     vec![
@@ -144,9 +156,18 @@ fn specs(draft: &Value) -> Vec<Case> {
         order("/api/v1/specs/{id}/retry", ("{run}", 202), json!({ "phase": "explore" })),
         order("/api/v1/specs/{id}/fork", ("{done}", 201), json!({ "at_version": 3 })),
         order("/api/v1/specs/{id}/comments", ("{done}", 200), json!({ "text": "Well." })),
-        order("/api/v1/specs/{id}/phases/{phase}/approve", ("{approve}", 200), digest),
-        order("/api/v1/specs/{id}/phases/{phase}/reject", ("{reject}", 200), rejection),
-        order("/api/v1/specs/{id}/phases/{phase}/edit", ("{reject}", 200), edit),
+    ]
+}
+
+/// What a person decides on an output that waits: each in a world of its own.
+fn decisions() -> Vec<Case> {
+    let digest = json!({ "digest": "{digest}" });
+    let rejection = json!({ "digest": "{digest}", "feedback": "Look again." });
+    let edit = json!({ "output": Agent::answer("explore") });
+    vec![
+        order("/api/v1/specs/{id}/phases/{phase}/approve", ("{waiting}", 200), digest),
+        order("/api/v1/specs/{id}/phases/{phase}/reject", ("{waiting}", 200), rejection),
+        order("/api/v1/specs/{id}/phases/{phase}/edit", ("{waiting}", 200), edit),
     ]
 }
 
@@ -210,7 +231,8 @@ fn others() -> Vec<Case> {
 }
 
 /// Routes whose cases stand with what they are about.
-const ELSEWHERE: [&str; 3] = ["/api/v1/audit/", "/api/v1/events/stream", "/metrics"];
+const ELSEWHERE: [&str; 4] =
+    ["/api/v1/audit/", "/api/v1/events/stream", "/api/v1/gates/", "/metrics"];
 
 /// Projects are walked in `access::projects`.
 const PROJECTS: [&str; 2] = ["/api/v1/projects", "/api/v1/projects/{id}"];
@@ -221,7 +243,8 @@ async fn every_route_is_called_well_wrongly_and_without_a_key() {
     let mut cases = reads();
     cases.extend(specs(&world.draft()));
     cases.extend(others());
-    let walked: BTreeSet<_> = cases.iter().map(|case| case.route).collect();
+    let decisions = decisions();
+    let walked: BTreeSet<_> = cases.iter().chain(&decisions).map(|case| case.route).collect();
     let elsewhere = |path: &str| ELSEWHERE.iter().any(|start| path.starts_with(start));
     for route in ROUTES {
         let worker = route.need == Need::SandboxToken;
@@ -232,6 +255,9 @@ async fn every_route_is_called_well_wrongly_and_without_a_key() {
     }
     for case in &cases {
         walk(&world, case).await;
+    }
+    for case in &decisions {
+        walk(&World::waiting().await, case).await;
     }
 }
 

@@ -38,7 +38,7 @@ impl World {
         told.body["id"].as_str().unwrap().to_owned()
     }
 
-    async fn events(&self) -> u64 {
+    fn head(&self) -> u64 {
         self.lab.engine.head()
     }
 }
@@ -127,7 +127,7 @@ async fn a_read_can_ask_to_have_seen_a_write() {
     let path = format!("/api/v1/specs?at_least={position}");
     let list = world.caller.operate("GET", &path, &Value::Null).await;
     assert_eq!((list.status, &list.body["specs"][0]["id"]), (200, &id), "{list:?}");
-    let ahead = world.events().await + 1_000_000;
+    let ahead = world.head() + 1_000_000;
     let path = format!("/api/v1/specs?at_least={ahead}");
     let told = world.caller.operate("GET", &path, &Value::Null).await;
     assert_eq!((told.status, told.code()), (400, "position_ahead"), "{told:?}");
@@ -141,7 +141,7 @@ async fn pages_follow_one_another_to_the_end() {
         drafted.push(world.drafted().await);
     }
     drafted.reverse();
-    let head = world.events().await;
+    let head = world.head();
     let (mut listed, mut cursor) = (Vec::new(), String::new());
     loop {
         let path = format!("/api/v1/specs?limit=3&at_least={head}{cursor}");

@@ -7,7 +7,7 @@ use specline_aggregates::Policy;
 use uuid::Uuid;
 
 use super::Serving;
-use crate::support::{Agent, Lab, Project, Start};
+use crate::support::{Agent, Lab, Project, Start, wait_for};
 
 /// A sample's name and labels, and its value.
 type Samples = BTreeMap<String, f64>;
@@ -85,10 +85,14 @@ fn a_whole_run_moves_the_numbers_and_no_label_has_an_id() {
     let project = Project::new();
     let serving = Serving::start(&project, &[]);
     let before = read(&serving.get("/metrics").1);
-    assert!((value(&before, "specline_log_head_position")).abs() < 1_000.0);
+    assert!(!before.keys().any(|series| series.starts_with("specline_attempts_total")));
     assert_eq!(project.run(&[]).code(), 0);
-    let (status, text) = serving.get("/metrics");
-    assert_eq!(status, 200);
+    let lag = "specline_projection_lag_events{model=\"spec_board\"}";
+    let text = wait_for("the read models to be at the log's end", || {
+        let (status, text) = serving.get("/metrics");
+        assert_eq!(status, 200);
+        (value(&read(&text), lag) < 0.5).then_some(text)
+    });
     let after = read(&text);
     let is = |series: &str, wanted: f64| {
         let found = value(&after, series);
@@ -104,7 +108,6 @@ fn a_whole_run_moves_the_numbers_and_no_label_has_an_id() {
     }
     is("specline_gate_rule_results_total{rule=\"explore.paths_exist\",result=\"passed\"}", 1.0);
     is("specline_sandboxes_requested_total", 1.0);
-    is("specline_projection_lag_events{model=\"spec_board\"}", 0.0);
     is("specline_projection_up{model=\"spec_board\"}", 1.0);
     assert!(value(&after, "specline_log_batch_writes_count") > 5.0);
     assert!(value(&after, "specline_log_events_appended_total{aggregate=\"Spec\"}") > 20.0);
@@ -116,7 +119,7 @@ fn a_whole_run_moves_the_numbers_and_no_label_has_an_id() {
             > 0.5
     );
     let scraped = "specline_http_requests_total{method=\"GET\",route=\"/metrics\",status=\"200\"}";
-    is(scraped, 1.0);
+    assert!(value(&after, scraped) > 0.5);
     let spec = project.spec();
     assert!(!text.contains(&spec), "an id in a label has no bound");
     let has_uuid = text.split(['"', '/']).any(|part| Uuid::parse_str(part).is_ok());
