@@ -140,7 +140,7 @@ async fn open(url: &str) -> (Arc<PgLog>, ReadModels) {
 /// From the acknowledgement of an append to the read models that have it, for every append.
 async fn lag(url: &str) {
     let (log, models) = open(url).await;
-    let mut head = log.watch_head();
+    let mut end = log.watch_head();
     let driver = Driver::new(Arc::new(Commands::new(Arc::clone(&log) as Arc<dyn EventLog>)));
     let load = tokio::spawn(async move {
         let (begun, mut tasks) = (Instant::now(), Vec::new());
@@ -157,15 +157,15 @@ async fn lag(url: &str) {
             task.await.unwrap();
         }
     });
-    let (begun, start) = (Instant::now(), head.borrow().0);
+    let (begun, start) = (Instant::now(), end.borrow().0);
     let mut moved = models.moved();
     let mut waiting: VecDeque<(u64, Instant)> = VecDeque::new();
     let mut lags = Vec::new();
     while !load.is_finished() || !waiting.is_empty() {
         tokio::select! {
-            changed = head.changed() => {
+            changed = end.changed() => {
                 changed.unwrap();
-                waiting.push_back((head.borrow_and_update().0, Instant::now()));
+                waiting.push_back((end.borrow_and_update().0, Instant::now()));
             }
             heard = moved.next() => {
                 heard.unwrap();
@@ -178,7 +178,7 @@ async fn lag(url: &str) {
             lags.extend(waiting.pop_front().map(|(_, at)| at.elapsed()));
         }
     }
-    let events = head.borrow().0 - start;
+    let events = end.borrow().0 - start;
     let rate = f64::from(u32::try_from(events).unwrap()) / begun.elapsed().as_secs_f64();
     lags.sort_unstable();
     let at = |part: usize| lags[(lags.len() - 1) * part / 100].as_secs_f64() * 1_000.0;

@@ -1,7 +1,7 @@
 //! The log that a benchmark loads, and the reference on the same store: the shortest program that
 //! writes the same rows, with no hashes, no checks, and nobody to answer.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -46,10 +46,10 @@ impl Subject {
     /// Opens the log at `location`, which must be empty; a file of its own in `scratch` without.
     pub(super) async fn open(location: Option<Location>, scratch: &Path) -> Result<Self, Failure> {
         let subject = match location {
-            None => Self::sqlite(scratch.join("log.db"))?,
+            None => Self::sqlite(&scratch.join("log.db"))?,
             Some(Location::Files(place)) => {
                 place.make()?;
-                Self::sqlite(place.log)?
+                Self::sqlite(&place.log)?
             }
             Some(Location::Postgres(url)) => {
                 let log = PgLog::open(postgres::Settings::new(url.clone())).await;
@@ -64,8 +64,8 @@ impl Subject {
         Ok(subject)
     }
 
-    fn sqlite(path: PathBuf) -> Result<Self, Failure> {
-        let log = SqliteLog::open(&path, Clock::system());
+    fn sqlite(path: &Path) -> Result<Self, Failure> {
+        let log = SqliteLog::open(path, Clock::system());
         let log = log.map_err(|e| failed("the log cannot be opened", e))?;
         Ok(Self::Sqlite(Arc::new(log)))
     }

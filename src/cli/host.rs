@@ -163,16 +163,16 @@ impl Host {
         }
         let stop = CancellationToken::new();
         let app = http::Api::with(engine.clone(), &token, doors.access);
-        let mut servers = tokio::task::JoinSet::new();
+        let mut serving = tokio::task::JoinSet::new();
         let outside = outside.map(|(listener, tls, url)| {
-            servers.spawn(http::serve_with(listener, tls, app.clone(), stop.clone()));
+            serving.spawn(http::serve_with(listener, tls, app.clone(), stop.clone()));
             url
         });
-        servers.spawn(http::serve(listener, app, stop.clone()));
+        serving.spawn(http::serve(listener, app, stop.clone()));
         let api = Api::new(&own_url, &token)?;
         let kept = matches!(place, Location::Files(_));
         let left = left.map(|path| (path, kept));
-        let local = Local { engine, stop, servers, outside, duties, left };
+        let local = Local { engine, stop, servers: serving, outside, duties, left };
         Ok(Self { api, local: Some(local) })
     }
 

@@ -66,7 +66,7 @@ pub fn main() -> ExitCode {
         return crate::sandbox::process::supervise(folder);
     }
     if let Err(failure) = config::prepare(&mut cli, &found) {
-        return failed(failure);
+        return failed(&failure);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = match runtime {
@@ -82,11 +82,11 @@ pub fn main() -> ExitCode {
     crate::telemetry::finish();
     match result {
         Ok(exit) => exit.into(),
-        Err(failure) => failed(failure),
+        Err(failure) => failed(&failure),
     }
 }
 
-fn failed(failure: Failure) -> ExitCode {
+fn failed(failure: &Failure) -> ExitCode {
     print::talk(&format!("error: {}", failure.message));
     failure.exit.into()
 }

@@ -286,6 +286,7 @@ impl Commands {
 }
 
 /// What counts of a spec's events; nothing of other aggregates'.
+#[expect(clippy::ptr_arg, reason = "the vector itself is what is looked at as any type")]
 fn seen<A: Decide>(state: &A, events: &Vec<A::Event>) -> Option<Seen> {
     let state = (state as &dyn Any).downcast_ref::<Spec>()?;
     let events = (events as &dyn Any).downcast_ref::<Vec<spec::Event>>()?;

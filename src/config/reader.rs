@@ -99,10 +99,12 @@ impl<'a> Reader<'a> {
         let Some((text, source)) = found else { return Ok(None) };
         let parsed = text.parse::<T>().map_err(|error| match source {
             Source::Flag(flag) => Error::Flag { flag, problem: error.to_string() },
-            other => Error::Invalid {
-                place: format!("{} ({other})", key.name),
-                problem: error.to_string(),
-            },
+            other @ (Source::Environment(_) | Source::File(_) | Source::Default) => {
+                Error::Invalid {
+                    place: format!("{} ({other})", key.name),
+                    problem: error.to_string(),
+                }
+            }
         })?;
         Ok(Some(parsed))
     }
@@ -126,8 +128,8 @@ impl<'a> Reader<'a> {
             let flag = key.flag.unwrap_or(key.name).to_owned();
             return Some((text.clone(), Source::Flag(flag)));
         }
-        let set = |name: &&str| (self.sources.env)(name).filter(|text| !text.trim().is_empty());
-        if let Some((name, text)) = key.env.iter().find_map(|name| Some((*name, set(&name)?))) {
+        let set = |name: &str| (self.sources.env)(name).filter(|text| !text.trim().is_empty());
+        if let Some((name, text)) = key.env.iter().find_map(|name| Some((*name, set(name)?))) {
             return Some((text, Source::Environment(name.to_owned())));
         }
         let file = self.sources.file.as_ref()?;

@@ -126,7 +126,8 @@ impl Engine {
         self.metrics().duty(kind, outcome, took);
         if error.is_none() {
             let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-            tracing::info!(spec.id = %row.spec, kind, phase = %row.phase, duration_ms, "a duty acted");
+            let (spec, phase) = (row.spec, row.phase);
+            tracing::info!(spec.id = %spec, kind, %phase, duration_ms, "a duty acted");
         }
     }
 }

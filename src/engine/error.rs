@@ -44,14 +44,14 @@ impl EngineError {
             Self::Snapshot(_) => "repository_unreadable",
             Self::Transient(_) => "unavailable",
             Self::Corrupt(_) => "corrupt",
-            Self::Newer(_) => "newer_peer",
-            Self::NotFound { .. }
-            | Self::ReadModels(specline_projections::Error::UnknownModel(_)) => "not_found",
-            Self::ReadModels(specline_projections::Error::InvalidCursor(_)) => "invalid_cursor",
-            Self::ReadModels(
+            Self::Newer(_)
+            | Self::ReadModels(
                 specline_projections::Error::Newer { .. }
                 | specline_projections::Error::Elsewhere(_),
             ) => "newer_peer",
+            Self::NotFound { .. }
+            | Self::ReadModels(specline_projections::Error::UnknownModel(_)) => "not_found",
+            Self::ReadModels(specline_projections::Error::InvalidCursor(_)) => "invalid_cursor",
             Self::ReadModels(_) => "read_models_unavailable",
             Self::NotHere(_) => "not_here",
             Self::Internal { .. } => "internal",

@@ -24,7 +24,7 @@ const WRITE_PATIENCE: Duration = Duration::from_secs(5);
 const CURSOR: &str = "health";
 
 /// A duty that looks around at least every half minute is stuck when it has not for so long.
-const STUCK: Duration = Duration::from_secs(120);
+const STUCK: Duration = Duration::from_mins(2);
 
 /// Events that a read model may be behind, when nothing else was said.
 pub const MAX_LAG_EVENTS: u64 = 10_000;

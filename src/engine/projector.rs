@@ -16,7 +16,7 @@ pub(super) const PAGE: usize = 1_000;
 /// or dead.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// Pause after a failure. Most likely it is the disk, or the database: rather than spin, look again.
+/// Pause after a failure. Most likely it is the disk, or the database: look again, do not spin.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// Which node folded the last page. Where several share the read models, one at a time is enough.
@@ -27,12 +27,12 @@ enum Folded {
 }
 
 pub(super) async fn run(engine: Engine) {
-    let mut head = engine.inner.log.watch_head();
+    let mut end = engine.inner.log.watch_head();
     let mut moved = engine.inner.models.moved();
     let stop = engine.inner.stop.clone();
     let mut last = Folded::ByUs;
     loop {
-        head.borrow_and_update();
+        end.borrow_and_update();
         match engine.fold_on(last, &mut moved).await {
             Ok(folded) => last = folded,
             Err(error) => {
@@ -48,7 +48,7 @@ pub(super) async fn run(engine: Engine) {
             }
         }
         tokio::select! {
-            changed = head.changed() => if changed.is_err() { return },
+            changed = end.changed() => if changed.is_err() { return },
             heard = moved.next() => engine.note_moved(heard).await,
             () = stop.cancelled() => return,
         }

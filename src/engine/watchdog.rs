@@ -213,8 +213,8 @@ impl Engine {
     async fn inherit(&self, lease: &Lease) -> Result<bool, EngineError> {
         let mut found = None;
         if lease.handle.is_empty() {
-            // A claim whose sandbox has not attached is the spawner's to take over. One that has was
-            // started all the same, by a node that died before it said so.
+            // A claim whose sandbox has not attached is the spawner's to take over. One that has
+            // was started all the same, by a node that died before it said so.
             let spec = self.spec(lease.owner.into()).await?;
             if matches!(spec.sandbox(), Sandbox::Requested { id } if id == lease.sandbox) {
                 return Ok(false);

@@ -80,7 +80,7 @@ mod tests {
         let later = start + wait + Duration::from_millis(1);
         assert_eq!(buckets.take_at(one, later), Ok(()));
         assert!(buckets.take_at(one, later).is_err(), "one token had come");
-        let day = start + Duration::from_secs(86_400);
+        let day = start + Duration::from_hours(24);
         let n = (0..100).filter(|_| buckets.take_at(one, day).is_ok()).count();
         assert_eq!(n, 20, "no more than a full bucket is kept");
     }

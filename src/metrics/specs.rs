@@ -210,7 +210,11 @@ impl SpecMetrics {
                         self.forget(spec);
                     }
                 }
-                other => self.count(other),
+                other @ (Fact::Failed(..)
+                | Fact::Used(..)
+                | Fact::Verdict { .. }
+                | Fact::Requested
+                | Fact::Lost(_)) => self.count(other),
             }
         }
     }

@@ -140,7 +140,8 @@ mod tests {
         text.gauge(("up", "Whether."), [(&[("v", "1")][..], 1)]);
         let text = text.into_string();
         let begin = "# HELP x_total How often.\n# TYPE x_total counter\n\
-                     x_total{why=\"a \\\"b\\\"\\\\\\n\"} 2\n# HELP n How many.\n# TYPE n histogram\n\
+                     x_total{why=\"a \\\"b\\\"\\\\\\n\"} 2\n\
+                     # HELP n How many.\n# TYPE n histogram\n\
                      n_bucket{le=\"1\"} 0\nn_bucket{le=\"2\"} 0\nn_bucket{le=\"4\"} 1\n";
         assert!(text.starts_with(begin), "{text}");
         let end = "n_bucket{le=\"+Inf\"} 1\nn_sum 3\nn_count 1\n# HELP up Whether.\n\

@@ -137,18 +137,19 @@ impl Change {
 
     /// What the changed severities and weights make of `judgement`.
     pub(super) fn weigh(&self, judgement: Judgement, threshold: u16) -> Judgement {
-        let weighs = |change: &RuleChange| matches!(change, RuleChange::Hard | RuleChange::Soft(_));
-        if judgement.malformed || !self.rules.values().any(weighs) {
+        let counts_anew =
+            |change: &RuleChange| matches!(change, RuleChange::Hard | RuleChange::Soft(_));
+        if judgement.malformed || !self.rules.values().any(counts_anew) {
             return judgement;
         }
         let (mut all, mut passed, mut hard) = (0_u32, 0_u32, true);
         for rule in gate::rules() {
-            let Some(well) = result_of(&judgement.findings, rule.name) else { continue };
+            let Some(good) = result_of(&judgement.findings, rule.name) else { continue };
             match self.as_changed(&rule) {
-                (Severity::Hard, _) => hard &= well,
-                (Severity::Soft, weight) => {
-                    all += u32::from(weight);
-                    passed += if well { u32::from(weight) } else { 0 };
+                (Severity::Hard, _) => hard &= good,
+                (Severity::Soft, share) => {
+                    all += u32::from(share);
+                    passed += if good { u32::from(share) } else { 0 };
                 }
             }
         }

@@ -88,11 +88,20 @@ fn described(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
         described["x-scope"] = json!(scope);
     }
     if let Some(body) = operation.body {
-        let schema = body(generator);
+        let schema = body(generator).to_value();
+        let required = has_required(generator, &schema);
         let content = json!({ "application/json": { "schema": schema } });
-        described["requestBody"] = json!({ "required": true, "content": content });
+        described["requestBody"] = json!({ "required": required, "content": content });
     }
     described
+}
+
+/// Whether a body must have any member: no body at all is read as an empty object.
+fn has_required(generator: &SchemaGenerator, schema: &Value) -> bool {
+    let name = schema["$ref"].as_str().and_then(|place| place.rsplit('/').next());
+    let body = name.and_then(|name| generator.definitions().get(name)).unwrap_or(schema);
+    body["required"].as_array().is_none_or(|required| !required.is_empty())
+        && !(body["required"].is_null() && body["type"] == "object")
 }
 
 /// `/api/v1/specs/…` belongs to `specs`.

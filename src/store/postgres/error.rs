@@ -46,6 +46,7 @@ pub(super) enum Kind {
     Unreadable,
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "sqlx may add kinds of lost connections")]
 pub(super) fn kind(error: &sqlx::Error) -> Kind {
     match error {
         sqlx::Error::Database(database) if waited_for_head(&**database) => Kind::Busy,
@@ -57,7 +58,7 @@ pub(super) fn kind(error: &sqlx::Error) -> Kind {
         | sqlx::Error::TypeNotFound { .. }
         | sqlx::Error::RowNotFound => Kind::Unreadable,
         sqlx::Error::Encode(_) => Kind::Refused,
-        // The rest are about the connection, or the pool: sqlx may add kinds of those.
+        // The rest are about the connection, or the pool.
         _ => Kind::Lost,
     }
 }
@@ -100,16 +101,16 @@ pub(super) fn log_error(error: sqlx::Error) -> LogError {
 }
 
 pub(super) fn told(error: &sqlx::Error) -> String {
-    match error {
-        sqlx::Error::Database(database) if database.code().as_deref() == Some("53100") => {
-            "no space is left for the log; free some".to_owned()
+    let known = error.as_database_error().and_then(|database| {
+        if database.code().as_deref() == Some("53100") {
+            Some("no space is left for the log; free some")
+        } else if waited_for_head(database) {
+            Some("the lock on the log's end was not free in time")
+        } else if waited(database) {
+            Some("another program is writing to this stream, and has not committed")
+        } else {
+            None
         }
-        sqlx::Error::Database(database) if waited_for_head(&**database) => {
-            "the lock on the log's end was not free in time".to_owned()
-        }
-        sqlx::Error::Database(database) if waited(&**database) => {
-            "another program is writing to this stream, and has not committed".to_owned()
-        }
-        other => other.to_string(),
-    }
+    });
+    known.map_or_else(|| error.to_string(), ToOwned::to_owned)
 }

@@ -108,9 +108,9 @@ impl PgLog {
         self.writable()?;
         let (pool, channel) = (&self.parts.pool, self.parts.channel.as_str());
         let adopter = Adopter { pool, channel, now: self.given_now() };
-        let adopted = adopter.adopt(stream).await?;
+        let n = adopter.adopt(stream).await?;
         poll(pool, &self.parts.view, &[]).await?;
-        Ok(adopted)
+        Ok(n)
     }
 
     async fn repeated(&self, append: &Append) -> Result<Appended, LogError> {

@@ -118,12 +118,16 @@ impl Task {
                     parts.push(part);
                 }
                 Err(Failure::Refused(error)) => {
-                    part.into_iter().for_each(|waiting| refuse(waiting, &error));
+                    for waiting in part {
+                        refuse(waiting, &error);
+                    }
                 }
                 Err(Failure::Away(cause)) => {
                     tracing::warn!(appends = part.len(), cause, "a write to the log failed");
                     let error = LogError::Transient { cause };
-                    part.into_iter().for_each(|waiting| waiting.refuse(error.clone()));
+                    for waiting in part {
+                        waiting.refuse(error.clone());
+                    }
                 }
             }
         }
@@ -177,7 +181,9 @@ impl Task {
             Ok(filled) => filled,
             Err(error) => {
                 let error = LogError::Transient { cause: told(&error) };
-                part.into_iter().for_each(|waiting| waiting.refuse(error.clone()));
+                for waiting in part {
+                    waiting.refuse(error.clone());
+                }
                 return;
             }
         };
@@ -262,7 +268,7 @@ fn answer(waiting: Waiting, outcome: Outcome, at: Timestamp) {
 
 /// The fault is this append's own.
 fn refuse(waiting: Waiting, error: &sqlx::Error) {
-    let code = error.as_database_error().and_then(|database| database.code());
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     // Another writer's rows took the places meanwhile.
     if code.as_deref() == Some("23505") {
         waiting.foreign();

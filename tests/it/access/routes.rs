@@ -88,8 +88,7 @@ impl World {
     /// The route's path, with what it names being there.
     fn path(&self, route: &Route) -> String {
         let id = match route.need {
-            Need::SandboxToken => self.sandbox.clone(),
-            Need::Scope(_, Of::Sandbox) => self.sandbox.clone(),
+            Need::SandboxToken | Need::Scope(_, Of::Sandbox) => self.sandbox.clone(),
             Need::Scope(_, Of::Task) => self.task.clone(),
             Need::Scope(_, Of::Ticket) => self.ticket.clone(),
             Need::Scope(_, Of::Project) => self.project.to_string(),

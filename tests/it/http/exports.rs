@@ -37,10 +37,11 @@ fn material() -> Material {
 fn each_shape_is_the_one_in_the_tree() {
     let material = material();
     for format in Format::ALL {
-        let text: String = files(format, &material)
+        let parts: Vec<_> = files(format, &material)
             .iter()
             .map(|(path, text)| format!("==> {path} <==\n{text}"))
             .collect();
+        let text = parts.concat();
         golden(&format!("tests/it/http/golden/{format}.txt"), &text);
     }
 }

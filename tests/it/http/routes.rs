@@ -56,8 +56,8 @@ impl World {
             world.names.insert(name, told.body["id"].as_str().unwrap().to_owned());
         }
         world.names.insert("nobody", Uuid::now_v7().to_string());
-        let held = json!({ "name": "held", "scopes": ["reader"] });
-        let key = world.caller.key(&held).await;
+        let body = json!({ "name": "held", "scopes": ["reader"] });
+        let key = world.caller.key(&body).await;
         world.names.insert("key", key.id);
         world
     }

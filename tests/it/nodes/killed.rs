@@ -54,8 +54,8 @@ fn killed_with_the_files_written() {
     killed_at("sync_files_written");
 }
 
-/// The node dies before it has written down the sandbox that it started; the sandbox attaches at the
-/// other, and dies too. The other notices, although nobody told it what it watches.
+/// The node dies before it has written down the sandbox that it started; the sandbox attaches at
+/// the other, and dies too. The other notices, although nobody told it what it watches.
 #[test]
 fn killed_before_a_sandbox_is_recorded_that_then_dies() {
     let cluster = Cluster::new();

@@ -46,9 +46,9 @@ fn one_request_on_two_nodes_at_once_has_one_effect_and_one_answer() {
         let answers = at_once(&cluster, &nodes, "/specs", &body, &format!("draft-{round}"));
         assert_eq!(answers[0], answers[1], "round {round}");
         let spec = answers[0]["id"].as_str().unwrap().to_owned();
-        let title = json!({ "title": format!("Revised {round}") });
+        let reason = json!({ "reason": format!("round {round}") });
         let path = format!("/specs/{spec}/cancel");
-        let answers = at_once(&cluster, &nodes, &path, &title, &format!("cancel-{round}"));
+        let answers = at_once(&cluster, &nodes, &path, &reason, &format!("cancel-{round}"));
         assert_eq!(answers[0], answers[1], "round {round}");
     }
     assert_eq!(cluster.n_events("SpecDrafted"), u64::from(n));

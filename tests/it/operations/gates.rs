@@ -96,7 +96,8 @@ fn a_verdict_that_cannot_be_derived_is_named() {
         connection.execute_batch(&format!("DROP TRIGGER {name}")).unwrap();
     }
     let sql = "UPDATE events SET payload = replace(payload, '\"score\":800', '\"score\":801')
-               WHERE event_type = 'VerdictRecorded' AND payload LIKE '%\"passed\":true,\"score\":800%'";
+               WHERE event_type = 'VerdictRecorded'
+               AND payload LIKE '%\"passed\":true,\"score\":800%'";
     assert_eq!(connection.execute(sql, []).unwrap(), 1, "{names:?}");
     let said = project.specline(&["gates", "backtest", "--json"]);
     assert_eq!(said.code(), 1, "{said:?}");

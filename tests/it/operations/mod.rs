@@ -1,5 +1,7 @@
-//! What those who run an engine rely on: metrics, health, log lines, an orderly stop, configuration,
-//! and back-testing of gates. All by the real program.
+//! What those who run an engine rely on: metrics, health, log lines, an orderly stop,
+//! configuration, and back-testing of gates. All by the real program.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test that fails is a test that fails")]
 
 mod config;
 mod gates;
