@@ -16,7 +16,7 @@ use super::admission::{Doors, Outside};
 use super::location::{Location, Opened, join, take_files};
 use super::place::state_folder;
 use super::{Api, Exit, Failure, Place};
-use crate::engine::{Engine, Fatal, Leave, Settings, StartError};
+use crate::engine::{Engine, EngineError, Fatal, Leave, Settings, StartError};
 use crate::http;
 use crate::sandbox::Provider;
 use crate::sandbox::isolation;
@@ -135,7 +135,7 @@ impl Host {
         };
         let engine = open_engine(place, opened, state.clone(), &api_url).await?;
         if serves {
-            engine.catch_up().await.map_err(|e| Failure::failed(chain(&e)))?;
+            engine.catch_up().await.map_err(|e| unstarted(&e))?;
             doors.check(&engine).await?;
         }
         let token = engine.operator_token();
@@ -157,9 +157,14 @@ impl Host {
             leave_file(path, &file)?;
         }
         if duties == Duties::Run {
-            engine.start().await.map_err(|e| Failure::failed(chain(&e)))?;
+            engine.start().await.map_err(|e| match e {
+                StartError::Engine(error) => unstarted(&error),
+                other @ (StartError::Log(_) | StartError::ReadModels(_)) => {
+                    Failure::failed(chain(&other))
+                }
+            })?;
         } else {
-            engine.catch_up().await.map_err(|e| Failure::failed(chain(&e)))?;
+            engine.catch_up().await.map_err(|e| unstarted(&e))?;
         }
         let stop = CancellationToken::new();
         let app = http::Api::with(engine.clone(), &token, doors.access);
@@ -245,6 +250,12 @@ impl Host {
             drop(std::fs::remove_file(path));
         }
     }
+}
+
+/// An older engine gives way to what a newer one wrote.
+fn unstarted(error: &EngineError) -> Failure {
+    let exit = if error.is_newer() { Exit::Busy } else { Exit::Failed };
+    Failure::new(exit, chain(error))
 }
 
 async fn open_engine(

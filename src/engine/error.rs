@@ -28,7 +28,7 @@ pub enum EngineError {
     #[error("the read models cannot be used: {0}")]
     ReadModels(#[from] specline_projections::Error),
     /// Another machine has what this takes.
-    #[error("{0} is not on this machine; an engine where it is goes on")]
+    #[error("{0} is not there; if it is on another machine, an engine there goes on")]
     NotHere(&'static str),
     #[error("{what}: {cause}")]
     Internal { what: &'static str, cause: String },
@@ -66,7 +66,8 @@ impl EngineError {
 
     /// A newer program has written what this one must not touch, or the log is another's now: this
     /// node stops.
-    pub(super) const fn is_newer(&self) -> bool {
+    #[must_use]
+    pub const fn is_newer(&self) -> bool {
         use specline_projections::Error as ReadModels;
         matches!(
             self,

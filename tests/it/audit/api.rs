@@ -125,16 +125,18 @@ async fn seals_and_proofs_are_served() {
     let second = served.engine.seal().await.unwrap().unwrap();
     let (_, seals) = served.json("/audit/seals").await;
     assert_eq!(seals["seals"][0]["root"], json!(first.root));
-    assert_eq!((&seals["seals"][1]["n"], second.n), (&json!(12), 12));
+    assert_eq!(seals["seals"][1]["n"], json!(second.n));
     let (_, proof) = served.json("/audit/proof/2").await;
     assert!(verifier::includes(&proof, second.root.as_bytes()), "{proof}");
-    let (_, older) = served.json("/audit/proof/2?size=6").await;
+    let (_, older) = served.json(&format!("/audit/proof/2?size={}", first.n)).await;
     assert!(verifier::includes(&older, first.root.as_bytes()), "{older}");
-    let (_, both) = served.json("/audit/consistency?first=6&second=12").await;
+    let both = format!("/audit/consistency?first={}&second={}", first.n, second.n);
+    let (_, both) = served.json(&both).await;
     assert!(verifier::consistent(&both, first.root.as_bytes(), second.root.as_bytes()), "{both}");
     let (_, report) = served.json("/audit/verify").await;
     assert_eq!(report["ok"], true, "{report}");
-    assert_eq!((&report["events"], &report["seals"]), (&json!(12), &json!(2)));
+    assert_eq!(report["seals"], 2, "{report}");
+    assert!(report["events"].as_u64() >= Some(second.n), "{report}");
     served.stop().await;
 }
 

@@ -276,7 +276,8 @@ impl Http {
         if let Some((body, key)) = body {
             request = request.header("content-type", "application/json").body(body.to_string());
             if let Some(key) = key {
-                request = request.header(IDEMPOTENCY_KEY, key);
+                // A title may stand for a key; a key has no blanks.
+                request = request.header(IDEMPOTENCY_KEY, key.replace(' ', "-"));
             }
         }
         self.runtime.block_on(async {
