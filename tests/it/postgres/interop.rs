@@ -63,7 +63,7 @@ impl Both {
     }
 
     pub async fn stream(&self, id: SpecId) -> Vec<Recorded> {
-        self.log.read_stream(&stream(id), 0, 1_000).await.unwrap()
+        self.log.read_stream(&stream(id), 0, 100_000).await.unwrap()
     }
 
     /// How many rows of postgres-es are not adopted.
