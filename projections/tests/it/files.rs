@@ -99,7 +99,10 @@ pub async fn catch_up(models: &ReadModels, world: &World, size: usize) {
     while after < world.head() {
         let rest = world.after(after);
         let page = &rest[..size.min(rest.len())];
-        models.apply(after, page).await.unwrap();
+        // A transaction that was given up may still be about to end.
+        while models.apply(after, page).await.unwrap().contended {
+            tokio::task::yield_now().await;
+        }
         after = page.last().unwrap().position;
     }
 }
