@@ -3,6 +3,7 @@
 //!
 //! `cargo bench --bench audit`; `SPECLINE_AUDIT_EVENTS` sets the size (5,000,000), and
 //! `SPECLINE_AUDIT_STORES` which stores (`sqlite,postgres`). It needs some 2 KB of disk an event.
+//! `SPECLINE_AUDIT_POSTGRES` names a database of one's own, which keeps its log for the next run.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on ends, and says where")]
 #![expect(clippy::print_stdout, reason = "figures are told")]
@@ -41,6 +42,9 @@ const TEXT_BYTES: usize = 300;
 /// Queries of each kind.
 const QUERIES: u64 = 400;
 
+/// Proofs of each kind.
+const PROOFS: u64 = 100;
+
 /// How long appends are measured.
 const APPENDING: Duration = Duration::from_secs(5);
 
@@ -61,20 +65,34 @@ async fn sqlite(n: u64) {
     for indexed in [false, true] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log.db");
-        let log = Arc::new(SqliteLog::open(&path, Clock::system()).unwrap());
         if !indexed {
-            rusqlite::Connection::open(&path).unwrap().execute_batch(DROP).unwrap();
+            // The index cannot be made where a folder has its name.
+            std::fs::create_dir(folder.path().join("log.db.audit")).unwrap();
         }
-        appends("SQLite", &(log as Arc<dyn EventLog>), indexed).await;
+        let log: Arc<dyn EventLog> = Arc::new(SqliteLog::open(&path, Clock::system()).unwrap());
+        appends("SQLite", &log, indexed).await;
+        if indexed {
+            let begin = Instant::now();
+            caught_up(log.audit().unwrap(), log.watch_head().borrow().0).await;
+            println!("SQLite: the index was {:?} behind", begin.elapsed());
+        }
     }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log.db");
     let log = SqliteLog::open(&path, Clock::system()).unwrap();
     measure("SQLite", Arc::new(log), n).await;
-    println!("SQLite: {} MB", std::fs::metadata(&path).unwrap().len() / 1_000_000);
+    for file in ["log.db", "log.db.audit"] {
+        let bytes = std::fs::metadata(folder.path().join(file)).unwrap().len();
+        println!("SQLite: {file} has {} MB", bytes / 1_000_000);
+    }
 }
 
 async fn postgres(n: u64) {
+    if let Ok(url) = std::env::var("SPECLINE_AUDIT_POSTGRES") {
+        let log = PgLog::open(postgres::Settings::new(url)).await.unwrap();
+        measure("PostgreSQL", Arc::new(log), n).await;
+        return;
+    }
     let server = Server::start();
     for indexed in [false, true] {
         let database = server.database();
@@ -112,7 +130,7 @@ fn append(stream: &StreamId, expected: Expected, events: Vec<NewEvent>) -> Appen
     Append { stream: stream.clone(), expected, events, key: None, blobs: Vec::new() }
 }
 
-async fn write_stream(log: Arc<dyn EventLog>, first: u64) -> Uuid {
+async fn write_stream(log: Arc<dyn EventLog>, first: u64) {
     let id = Uuid::now_v7();
     let stream = StreamId { aggregate_type: "Spec".to_owned(), aggregate_id: id };
     let mut expected = Expected::NoStream;
@@ -122,7 +140,6 @@ async fn write_stream(log: Arc<dyn EventLog>, first: u64) -> Uuid {
         let done = log.append(append(&stream, expected, events)).await.unwrap();
         expected = Expected::Exact(done.head);
     }
-    id
 }
 
 /// Single events by 64 callers, with the indexes or without.
@@ -153,27 +170,47 @@ async fn appends(store: &str, log: &Arc<dyn EventLog>, indexed: bool) {
 async fn measure(store: &str, log: Arc<dyn EventLog>, n: u64) {
     let begin = Instant::now();
     let mut writers = JoinSet::new();
-    let (mut next, mut ids) = (0, Vec::new());
+    let before = log.watch_head().borrow().0;
+    let mut next = before;
     while next < n || !writers.is_empty() {
         while next < n && (writers.len() as u64) < WRITERS {
             writers.spawn(write_stream(Arc::clone(&log), next));
             next += STREAM;
         }
-        if let Some(id) = writers.join_next().await {
-            ids.push(id.unwrap());
-        }
+        writers.join_next().await.transpose().unwrap();
     }
     let head = log.watch_head().borrow().0;
-    println!("{store}: {head} events written in {:.0} s", begin.elapsed().as_secs_f64());
+    println!("{store}: {} events written in {:.0} s", head - before, begin.elapsed().as_secs_f64());
     let rows = log.audit().unwrap();
-    queries(store, &*log, &ids).await;
+    caught_up(rows, head).await;
+    println!("{store}: all in the indexes after {:.0} s", begin.elapsed().as_secs_f64());
+    queries(store, &*log, &ids(&*log, head).await).await;
+    sealed(store, rows, head).await;
     proofs(store, rows, head).await;
+}
+
+/// Streams all over the log.
+async fn ids(log: &dyn EventLog, head: u64) -> Vec<Uuid> {
+    let mut ids = Vec::new();
+    for n in 0..QUERIES {
+        let found = log.read_all(Position(n * head / QUERIES), 1).await.unwrap();
+        ids.push(found[0].stream.aggregate_id);
+    }
+    ids
+}
+
+/// Waits until the indexes have all events.
+async fn caught_up(rows: &dyn Audit, head: u64) {
+    while rows.indexed().await.unwrap().0 < head {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
 async fn queries(store: &str, log: &dyn EventLog, ids: &[Uuid]) {
     let rows = log.audit().unwrap();
-    let ends =
-        (log.read_all(Position(0), 1).await.unwrap()[0].recorded_at, log.now().await.unwrap());
+    let head = log.watch_head().borrow().0;
+    let (first, last) = (log.read_all(Position(0), 1), log.read_all(Position(head - 1), 1));
+    let ends = (first.await.unwrap()[0].recorded_at, last.await.unwrap()[0].recorded_at);
     for kind in ["aggregate", "project", "correlation", "actor", "type", "project+type+actor"] {
         for ranged in [false, true] {
             let mut took = Vec::new();
@@ -221,20 +258,38 @@ fn query(kind: &str, n: u64, ids: &[Uuid], ends: Option<(Timestamp, Timestamp)>)
     Query { filter, order, after: None, limit: 100 }
 }
 
-async fn proofs(store: &str, rows: &dyn Audit, head: u64) {
+async fn sealed(store: &str, rows: &dyn Audit, head: u64) {
     let begin = Instant::now();
-    seals::seal(rows, Position(head)).await.unwrap();
+    let made = seals::seal(rows, Position(head)).await.unwrap();
     let rate =
         |begin: Instant| f64::from(u32::try_from(head).unwrap()) / begin.elapsed().as_secs_f64();
-    println!("{store}: sealed at {:.0} events/s", rate(begin));
+    if made.is_some() {
+        println!("{store}: sealed at {:.0} events/s", rate(begin));
+    }
     let begin = Instant::now();
     let all = (Position(1), Position(u64::MAX));
     let report = seals::check(rows, all, &[], |_| {}).await.unwrap();
     assert_eq!((report.events, report.fault), (head, None));
     println!("{store}: {} seals; verified at {:.0} events/s", report.seals, rate(begin));
-    let begin = Instant::now();
-    for part in 0..3 {
-        seals::prove(rows, 1 + part * head / 3, None).await.unwrap();
+}
+
+/// Of events and of seals all over the log.
+async fn proofs(store: &str, rows: &dyn Audit, head: u64) {
+    let seals = rows.seals(0, 10_000).await.unwrap();
+    let (mut included, mut consistent) = (Vec::new(), Vec::new());
+    for n in 0..PROOFS {
+        let scattered = n.wrapping_mul(0x9e37_79b9);
+        let begin = Instant::now();
+        seals::prove(rows, 1 + scattered % head, None).await.unwrap();
+        included.push(begin.elapsed());
+        let old = &seals[usize::try_from(scattered).unwrap() % seals.len()];
+        let begin = Instant::now();
+        seals::prove_consistency(rows, old.n, None).await.unwrap();
+        consistent.push(begin.elapsed());
     }
-    println!("{store}: a proof takes {:?}", begin.elapsed() / 3);
+    for (what, mut took) in [("an event", included), ("two seals", consistent)] {
+        took.sort_unstable();
+        let (p50, p99) = (took[took.len() / 2], took[took.len() * 99 / 100]);
+        println!("{store}: a proof of {what}: p50 {p50:?}, p99 {p99:?}");
+    }
 }

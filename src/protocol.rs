@@ -39,9 +39,12 @@ pub struct Work {
     pub attempt: u32,
     /// Digest of the context; the output must name it.
     pub context_digest: Digest,
+    #[schemars(with = "specline_aggregates::spec::Context")]
     pub context: serde_json::Value,
     pub system_prompt: String,
     pub prompt: String,
+    /// A JSON Schema, which the output has to fit.
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub output_schema: serde_json::Value,
     /// What is left of the attempt's time, in milliseconds.
     pub time_limit_ms: u64,

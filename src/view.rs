@@ -210,12 +210,17 @@ fn phase_status(spec: &Spec, phase: Phase) -> PhaseStatus {
 pub struct EventView {
     pub position: u64,
     pub aggregate_type: String,
-    #[schemars(with = "String")]
+    #[schemars(with = "SpecId")]
     pub aggregate_id: Uuid,
     pub sequence: u64,
     pub event_type: String,
     pub event_version: String,
+    /// The event, in the form of its type and version.
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub payload: RawJson,
+    /// `actor`, `correlation_id`, and where they are known `causation_id`, `project_id`,
+    /// `request_id`, `key_id`, `traceparent`, `sandbox_id` and `epoch`.
+    #[schemars(with = "BTreeMap<String, String>")]
     pub metadata: RawJson,
     pub recorded_at: Timestamp,
     pub hash: Digest,

@@ -59,6 +59,7 @@ pub(crate) fn decode_known<E: serde::de::DeserializeOwned>(
     newest: &str,
     (event_type, event_version): (&str, &str),
     payload: &str,
+    name: fn(&E) -> &'static str,
 ) -> Result<E, DecodeError> {
     let number = |version: &str| version.parse::<u32>().unwrap_or(u32::MAX);
     if !names.contains(&event_type) || number(event_version) > number(newest) {
@@ -67,10 +68,12 @@ pub(crate) fn decode_known<E: serde::de::DeserializeOwned>(
             event_version: event_version.to_owned(),
         });
     }
-    serde_json::from_str(payload).map_err(|cause| DecodeError::Malformed {
-        event_type: event_type.to_owned(),
-        cause: cause.to_string(),
-    })
+    let malformed = |cause| DecodeError::Malformed { event_type: event_type.to_owned(), cause };
+    let event = serde_json::from_str(payload).map_err(|error| malformed(error.to_string()))?;
+    if name(&event) != event_type {
+        return Err(malformed(format!("its payload is that of {}", name(&event))));
+    }
+    Ok(event)
 }
 
 /// Puts a state with its own `decide` and `evolve` under `cqrs_es`, `EventSourced` and `Decide`.
@@ -129,7 +132,8 @@ macro_rules! aggregate {
                 payload: &str,
             ) -> Result<Event, $crate::DecodeError> {
                 let stored = (event_type, version);
-                $crate::event_sourced::decode_known(&Event::NAMES, VERSION, stored, payload)
+                let names = &Event::NAMES;
+                $crate::event_sourced::decode_known(names, VERSION, stored, payload, Event::name)
             }
         }
 

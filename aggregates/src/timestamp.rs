@@ -17,6 +17,12 @@ use time::format_description::well_known::Rfc3339;
 #[serde(try_from = "String", into = "String")]
 pub struct Timestamp(i64);
 
+/// 0000-01-01T00:00:00Z.
+const FIRST: i64 = -62_167_219_200_000_000;
+
+/// 10000-01-01T00:00:00Z.
+const END: i64 = 253_402_300_800_000_000;
+
 /// Not an RFC 3339 time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not an RFC 3339 time such as 2026-01-31T12:00:00Z")]
@@ -86,7 +92,10 @@ impl FromStr for Timestamp {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let invalid = || InvalidTimestamp(text.chars().take(40).collect());
         let time = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| invalid())?;
-        i64::try_from(time.unix_timestamp_nanos() / 1_000).map(Self).map_err(|_| invalid())
+        // An offset can lead out of the years that can be written.
+        let micros = i64::try_from(time.unix_timestamp_nanos().div_euclid(1_000));
+        let micros = micros.ok().filter(|micros| (FIRST..END).contains(micros));
+        micros.map(Self).ok_or_else(invalid)
     }
 }
 

@@ -1,18 +1,5 @@
--- Why: questions about the log (whose, of what kind, by whom, for which project, in which chain of
--- causes) are answered in log order from an index, also in a log of millions of events. SQLite
--- keeps the position behind each index entry. Metadata that is no JSON has no entry.
-CREATE INDEX events_by_aggregate ON events (aggregate_id);
-CREATE INDEX events_by_type ON events (event_type);
-CREATE INDEX events_by_actor ON events
-    (CASE WHEN json_valid(metadata) THEN json_extract(metadata, '$.actor') END);
-CREATE INDEX events_by_project ON events
-    (CASE WHEN json_valid(metadata) THEN json_extract(metadata, '$.project_id') END);
-CREATE INDEX events_by_correlation ON events
-    (CASE WHEN json_valid(metadata) THEN json_extract(metadata, '$.correlation_id') END);
-CREATE INDEX events_by_cause ON events
-    (CASE WHEN json_valid(metadata) THEN json_extract(metadata, '$.causation_id') END)
-    WHERE CASE WHEN json_valid(metadata) THEN json_extract(metadata, '$.causation_id') END
-        IS NOT NULL;
+-- Why: what was written can be proved later. Questions about the log are answered by an index in a
+-- file of its own, beside this one (src/store/sqlite/index).
 
 -- Seals: the root of the Merkle tree over the first n events, and what is needed to go on from
 -- there. See docs/audit.md.

@@ -1,9 +1,10 @@
-//! `specline bench`: measures this machine's durable steps, recovery and start, each beside a
-//! reference that is taken in the same run.
+//! `specline bench`: measures this machine's durable steps, recovery, start and HTTP API, each
+//! beside a reference that is taken in the same run.
 
 mod acks;
 mod child;
 mod cold;
+mod http;
 mod measure;
 mod raw;
 mod raw_postgres;
@@ -25,6 +26,11 @@ pub enum BenchCommand {
     Recover(recover::RecoverArgs),
     /// Start of `serve` to its first answer, its memory and its idle cost.
     Cold(cold::ColdArgs),
+    /// The HTTP API under load from a second process, and a fleet of sandboxes that only live.
+    Http(http::HttpArgs),
+    /// The server that `http` loads.
+    #[command(hide = true)]
+    HttpServer(http::ServerArgs),
     /// The process that `recover` kills.
     #[command(hide = true)]
     RecoverChild(child::ChildArgs),
@@ -35,6 +41,8 @@ pub async fn bench(place: &PlaceArgs, command: BenchCommand) -> Result<Exit, Fai
         BenchCommand::Steps(args) => steps::steps(place, &args).await,
         BenchCommand::Recover(args) => recover::recover(&args).await,
         BenchCommand::Cold(args) => cold::cold(&args).await,
+        BenchCommand::Http(args) => http::http(place, &args).await,
+        BenchCommand::HttpServer(args) => http::run_server(place, args).await,
         BenchCommand::RecoverChild(args) => child::run(args).await,
     }
 }

@@ -175,7 +175,7 @@ pub fn step_name(number: u32) -> String {
 }
 
 /// A JSON object of exactly [`STEP_BYTES`] bytes.
-fn step_result(number: u32) -> Result<RawJson, serde_json::Error> {
+pub(super) fn step_result(number: u32) -> Result<RawJson, serde_json::Error> {
     let head = format!(r#"{{"step":{number},"text":""#);
     let room = STEP_BYTES - head.len() - 2;
     let words = "what the agent found, ";

@@ -6,7 +6,12 @@ use std::path::PathBuf;
 
 use super::{Exit, Failure, print};
 use crate::engine::{Engine, Stock};
-use crate::http::{Access, Auth, RateLimit, Tls};
+use crate::http::{Access, Auth, FailedLogins, RateLimit, Tls};
+
+/// Said whenever everybody is let in.
+const NO_AUTH: &str = "\
+warning: --insecure-no-auth: NOBODY HAS TO SAY WHO THEY ARE. Every program on this machine, of any \
+user, may do everything here: read, approve, make keys, run agents. Never use this where others work.";
 
 /// How the doors stand.
 #[derive(Debug, Clone, Default)]
@@ -50,7 +55,8 @@ impl Doors {
     /// is made, and shown once. The read models must be caught up.
     pub async fn check(&self, engine: &Engine) -> Result<(), Failure> {
         if self.access.auth == Auth::Off {
-            print::talk("warning: --insecure-no-auth: every program on this machine may do all");
+            print::talk(NO_AUTH);
+            tracing::warn!("no authentication: every program on this machine may do everything");
             return Ok(());
         }
         let failed = |error: crate::engine::EngineError| Failure::failed(error.to_string());
@@ -86,6 +92,11 @@ impl Outside {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         format!("{scheme}://{address}")
     }
+}
+
+/// `--failed-logins-per-minute`; 0 = as many as they like.
+pub const fn failed_logins(per_minute: u32) -> Option<FailedLogins> {
+    if per_minute == 0 { None } else { Some(FailedLogins(per_minute)) }
 }
 
 /// `--rate-limit`: calls a second; 0 = as many as they like.

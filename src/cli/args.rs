@@ -1,5 +1,6 @@
 //! The command line's grammar.
 
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -10,7 +11,8 @@ use super::audit::AuditCommand;
 use super::config::{ConfigCommand, SettingsArgs};
 use super::gates::GatesCommand;
 use crate::bench::BenchCommand;
-use crate::config::Source;
+use crate::config::{Ready, Source, Streams};
+use crate::http::{FailedLogins, Limits};
 
 /// A durable workflow engine for spec-driven development with AI coding agents.
 ///
@@ -226,12 +228,42 @@ pub struct ServeArgs {
     /// Calls that one access key may make in a second; 0 is as many as it likes.
     #[arg(long, value_name = "CALLS", default_value_t = crate::http::RateLimit::default().0)]
     pub rate_limit: u32,
+    /// Connections at a time; the next ones wait.
+    #[arg(long, value_name = "N", default_value_t = Limits::CONNECTIONS)]
+    pub max_connections: NonZeroU32,
+    /// Longest that a caller may pause within a request, or leave a connection idle.
+    #[arg(long, value_name = "SECONDS", default_value_t = Limits::PATIENCE_SECONDS)]
+    pub patience_seconds: NonZeroU32,
     /// An origin whose pages may call, such as https://board.example.com; none by default.
     #[arg(long, value_name = "ORIGIN")]
     pub cors_origin: Vec<String>,
+    /// Logins that may fail from one address in a minute; 0 is as many as it likes.
+    #[arg(long, value_name = "LOGINS", default_value_t = FailedLogins::default().0)]
+    pub failed_logins_per_minute: u32,
+    /// Streams of events that may be open at a time.
+    #[arg(long, value_name = "N", default_value_t = Streams::default())]
+    pub max_streams: Streams,
     /// Let everybody in. Only on loopback addresses.
     #[arg(long)]
     pub insecure_no_auth: bool,
+    #[command(flatten)]
+    pub ready: ReadyArgs,
+}
+
+/// When `/health/ready` says no.
+#[derive(Args)]
+#[expect(clippy::struct_field_names, reason = "they name their flags")]
+pub struct ReadyArgs {
+    /// Events that a read model may be behind.
+    #[arg(long, value_name = "EVENTS", default_value_t = Ready::default().max_lag_events)]
+    pub ready_max_lag_events: u64,
+    /// Longest that a duty may not have looked around; each does every half minute at least.
+    #[arg(long, value_name = "SECONDS",
+        default_value_t = Ready::default().max_duty_silence_seconds)]
+    pub ready_max_duty_silence_seconds: NonZeroU64,
+    /// Longest that a write to the log's store may take.
+    #[arg(long, value_name = "SECONDS", default_value_t = Ready::default().max_write_seconds)]
+    pub ready_max_write_seconds: NonZeroU64,
 }
 
 #[derive(Subcommand)]

@@ -1,13 +1,14 @@
 //! The configuration of a command: read before it runs, and shown by `config show`.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Subcommand};
 use serde_json::json;
 
-use super::args::{Cli, Command};
+use super::args::{Cli, Command, ReadyArgs};
 use super::place::FOLDER;
 use super::{Exit, Failure, print};
 use crate::config::{self, Config, File, Source, Sources};
@@ -66,6 +67,11 @@ pub(super) fn prepare(cli: &mut Cli, matches: &ArgMatches) -> Result<(), Failure
         serve.advertise.clone_from(&server.advertise);
         (serve.tls_cert, serve.tls_key) = server.tls.clone().unzip();
         serve.rate_limit = server.rate_limit;
+        serve.max_connections = server.max_connections;
+        serve.patience_seconds = server.patience_seconds;
+        serve.failed_logins_per_minute = server.failed_logins_per_minute;
+        serve.max_streams = server.max_streams;
+        serve.insecure_no_auth = server.insecure_no_auth;
         serve.cors_origin = server.cors_origins.iter().map(ToString::to_string).collect();
     }
     config.install();
@@ -93,9 +99,32 @@ fn flags(cli: &Cli, matches: &ArgMatches) -> BTreeMap<&'static str, String> {
         put("server.tls_cert", path(&serve.tls_cert));
         put("server.tls_key", path(&serve.tls_key));
         put("server.rate_limit", given("rate_limit").then(|| serve.rate_limit.to_string()));
+        let number = |name, n: NonZeroU32| given(name).then(|| n.to_string());
+        put("server.max_connections", number("max_connections", serve.max_connections));
+        put("server.patience_seconds", number("patience_seconds", serve.patience_seconds));
+        let failed = serve.failed_logins_per_minute;
+        let failed = given("failed_logins_per_minute").then(|| failed.to_string());
+        put("server.failed_logins_per_minute", failed);
+        put("server.max_streams", given("max_streams").then(|| serve.max_streams.to_string()));
+        put("server.insecure_no_auth", serve.insecure_no_auth.then(|| true.to_string()));
+        put_ready(&serve.ready, &given, &mut put);
         put("server.cors_origins", given("cors_origin").then(|| serve.cors_origin.join(",")));
     }
     flags
+}
+
+fn put_ready(
+    ready: &ReadyArgs,
+    given: &dyn Fn(&str) -> bool,
+    put: &mut dyn FnMut(&'static str, Option<String>),
+) {
+    let lag = ready.ready_max_lag_events.to_string();
+    put("ready.max_lag_events", given("ready_max_lag_events").then_some(lag));
+    let silence = ready.ready_max_duty_silence_seconds.to_string();
+    let silence = given("ready_max_duty_silence_seconds").then_some(silence);
+    put("ready.max_duty_silence_seconds", silence);
+    let write = ready.ready_max_write_seconds.to_string();
+    put("ready.max_write_seconds", given("ready_max_write_seconds").then_some(write));
 }
 
 /// The file that is named, or the one in the nearest `.specline/`.

@@ -69,9 +69,11 @@ struct Local {
 }
 
 /// Where an engine listens.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Listen {
     pub address: Option<SocketAddr>,
+    /// What starts the sandboxes, where it is not this machine: a benchmark's are in its own hands.
+    pub provider: Option<Arc<dyn Provider>>,
     /// Where workers reach it, when that is not where it listens: a load balancer, say.
     pub advertise: Option<String>,
     /// How callers are let in, where more than this command shall be served.
@@ -133,7 +135,8 @@ impl Host {
             Some(outside) => Some(open_outside(outside).await?),
             None => None,
         };
-        let engine = open_engine(place, opened, state.clone(), &api_url).await?;
+        let machine = (state.clone(), listen.provider);
+        let engine = open_engine(place, opened, machine, &api_url).await?;
         if serves {
             engine.catch_up().await.map_err(|e| unstarted(&e))?;
             doors.check(&engine).await?;
@@ -261,7 +264,7 @@ fn unstarted(error: &EngineError) -> Failure {
 async fn open_engine(
     place: &Location,
     opened: Opened,
-    state: PathBuf,
+    (state, provider): (PathBuf, Option<Arc<dyn Provider>>),
     api_url: &str,
 ) -> Result<Engine, Failure> {
     let machine = tokio::task::spawn_blocking(move || machine(state))
@@ -275,7 +278,7 @@ async fn open_engine(
         log: opened.log,
         side: opened.side,
         read_models: place.read_models(),
-        provider: Arc::new(machine),
+        provider: provider.unwrap_or_else(|| Arc::new(machine)),
         snapshots,
         api_url: api_url.to_owned(),
         hidden: place.hidden(),

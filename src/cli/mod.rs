@@ -38,7 +38,7 @@ mod worker;
 pub use api::Api;
 pub use args::PlaceArgs;
 pub use exit::{Exit, Failure};
-pub use host::{Duties, Host};
+pub use host::{Duties, Host, Listen};
 pub use location::Location;
 pub use place::Place;
 

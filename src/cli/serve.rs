@@ -1,15 +1,16 @@
 //! `specline serve`: an engine that stays, with its API on this machine or for others.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use super::admission::{Doors, rate};
+use super::admission::{Doors, failed_logins, rate};
 use super::args::{PlaceArgs, ServeArgs};
 use super::follow::Interruptions;
 use super::host::{Duties, Host, Listen};
 use super::location::Location;
 use super::{Exit, Failure, print};
 use crate::engine::Leave;
-use crate::http::{Access, Auth, Origin};
+use crate::http::{Access, Auth, Limits, Origin};
 
 pub async fn serve(args: &PlaceArgs, serve: ServeArgs) -> Result<Exit, Failure> {
     let (place, _) = Location::for_repository(args)?;
@@ -49,10 +50,18 @@ fn listen(serve: ServeArgs) -> Result<Listen, Failure> {
     let access = Access {
         auth: if serve.insecure_no_auth { Auth::Off } else { Auth::Required },
         rate: rate(serve.rate_limit),
+        failed_logins: failed_logins(serve.failed_logins_per_minute),
+        streams: serve.max_streams.0,
         origins: origins.collect::<Result<_, _>>()?,
+        ready: crate::config::effective().ready.bounds(),
+        limits: Limits {
+            connections: serve.max_connections,
+            patience: Duration::from_secs(serve.patience_seconds.get().into()),
+            ..Limits::default()
+        },
     };
     let tls = serve.tls_cert.zip(serve.tls_key);
     let doors = Doors::of(address, tls, access)?;
     let local = doors.outside.is_none().then_some(address);
-    Ok(Listen { address: local, advertise: serve.advertise, doors: Some(doors) })
+    Ok(Listen { address: local, advertise: serve.advertise, doors: Some(doors), provider: None })
 }

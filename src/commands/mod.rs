@@ -21,7 +21,10 @@ use specline_aggregates::{AccessKeyId, Decide, Digest, ProjectId, SpecId, TaskId
 use uuid::Uuid;
 
 use crate::metrics::{Metrics, Seen};
-use crate::store::{AggregateStore, Blob, Commit, EventLog, Key, Loaded, StreamHead};
+use crate::store::{AggregateStore, Appended, Blob, Commit, EventLog, Key, Loaded, StreamHead};
+
+/// What is kept with a key whose command wrote something.
+const WRITTEN: &str = "written";
 
 /// Times that a command is decided again when others were first.
 const MAX_CONFLICTS: u32 = 5;
@@ -214,12 +217,13 @@ impl Commands {
         if record.request != keyed.request {
             return Err(CommandError::KeyReused { key: keyed.key.clone() });
         }
-        let loaded = store.load(id).await.map_err(CommandError::Store)?;
+        let then = store.load_at(id, record.version).await.map_err(CommandError::Store)?;
         Ok(Some(Done {
-            state: loaded.state,
+            state: then.state,
             position: record.position,
             version: record.version,
-            written: false,
+            written: record.answer == WRITTEN,
+            repeated: true,
         }))
     }
 
@@ -256,14 +260,16 @@ impl Commands {
                 position: *self.log.watch_head().borrow(),
                 state: loaded.state,
                 written: false,
+                repeated: false,
             });
         }
         let written = !events.is_empty();
         let key = order.keyed.map(|keyed| Key {
             key: keyed.key.clone(),
             request: keyed.request,
-            answer: String::new(),
+            answer: if written { WRITTEN.to_owned() } else { String::new() },
         });
+        let id = loaded.id;
         let metadata = order.origin.metadata();
         let seen = seen(&*loaded.state, &events);
         let n_events = events.len();
@@ -276,12 +282,14 @@ impl Commands {
                 self.metrics.specs.committed(seen, committed.appended.recorded_at);
             }
         }
-        Ok(Done {
-            position: committed.appended.position,
-            version: committed.appended.head.version,
-            written: written && !committed.appended.repeated,
-            state: committed.state,
-        })
+        let Appended { position, head, repeated, answer, .. } = committed.appended;
+        let state = if repeated {
+            store.load_at(id, head.version).await.map_err(CommandError::Store)?.state
+        } else {
+            committed.state
+        };
+        let written = if repeated { answer == WRITTEN } else { written };
+        Ok(Done { state, position, version: head.version, written, repeated })
     }
 }
 
@@ -296,7 +304,7 @@ fn seen<A: Decide>(state: &A, events: &Vec<A::Event>) -> Option<Seen> {
 /// How a command ended, in one word.
 fn outcome<A: Decide>(done: &Result<Done<A>, CommandError<A>>) -> &'static str {
     match done {
-        Ok(Done { written: true, .. }) => "written",
+        Ok(Done { written: true, repeated: false, .. }) => "written",
         Ok(_) => "unchanged",
         Err(
             CommandError::Rejected(_)

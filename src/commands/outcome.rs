@@ -15,6 +15,8 @@ pub struct Done<A> {
     pub version: u64,
     /// False when nothing was written because it was already so.
     pub written: bool,
+    /// It was carried out under the same key before: all of this is as it was then.
+    pub repeated: bool,
 }
 
 /// Why a command was not carried out.

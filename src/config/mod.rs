@@ -5,6 +5,7 @@ mod file;
 mod log;
 mod nearest;
 mod reader;
+mod ready;
 mod sandbox;
 mod server;
 mod store;
@@ -12,8 +13,9 @@ mod store;
 pub use file::File;
 pub use log::Log;
 pub use reader::{Entry, Key, Reader, Secret, Source, Sources};
+pub use ready::Ready;
 pub use sandbox::Sandbox;
-pub use server::Server;
+pub use server::{Server, Streams};
 pub use store::Store;
 
 use std::path::PathBuf;
@@ -49,6 +51,7 @@ pub enum Error {
 pub struct Config {
     pub store: Store,
     pub server: Server,
+    pub ready: Ready,
     pub log: Log,
     pub sandbox: Sandbox,
     /// Every key with its value and where that comes from, for people; secrets are hidden.
@@ -61,10 +64,11 @@ impl Config {
         let mut reader = Reader::new(sources);
         let store = Store::read(&mut reader)?;
         let server = Server::read(&mut reader)?;
+        let ready = Ready::read(&mut reader)?;
         let log = Log::read(&mut reader)?;
         let sandbox = Sandbox::read(&mut reader)?;
         let entries = reader.finish()?;
-        Ok(Self { store, server, log, sandbox, entries })
+        Ok(Self { store, server, ready, log, sandbox, entries })
     }
 
     /// Makes this the configuration of the process. The first one stays.

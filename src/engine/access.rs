@@ -100,7 +100,8 @@ impl Engine {
             now: self.now().await?,
         };
         let done = self.commands().access_key(id, &command, order).await?;
-        let key = done.written.then(|| format!("{PREFIX}{}_{secret}", id.uuid().simple()));
+        let key = (done.written && !done.repeated)
+            .then(|| format!("{PREFIX}{}_{secret}", id.uuid().simple()));
         Ok(Minted { id, key, done })
     }
 
@@ -113,7 +114,7 @@ impl Engine {
     ) -> Result<Done<AccessKey>> {
         let command = Command::Revoke { by: asked.by.clone(), reason: reason.to_owned() };
         let origin = asked.origin();
-        let order = Order::from(&origin).keyed(asked.keyed.as_ref());
+        let order = Order::from(&origin).keyed(asked.keyed.as_ref()).expecting(asked.expected);
         let done = self.commands().access_key(id, &command, order).await;
         let missing = || EngineError::NotFound { what: "access key", id: id.to_string() };
         let done = done.map_err(|error| {
@@ -130,7 +131,7 @@ impl Engine {
         let parts = text.strip_prefix(PREFIX).and_then(|rest| rest.split_once('_'));
         let Some((id, secret)) = parts else { return Ok(None) };
         let Ok(id) = id.parse::<AccessKeyId>() else { return Ok(None) };
-        let key = self.read_key(id).await?;
+        let key = self.key_as_it_is(id).await?;
         let Some(stored) = key.secret_digest() else { return Ok(None) };
         let [stored, given] =
             [stored, digest(id, secret)].map(|d| blake3::Hash::from_bytes(*d.as_bytes()));
@@ -144,7 +145,7 @@ impl Engine {
     }
 
     /// The key as the log has it, or had it a moment ago where other nodes write it too.
-    async fn read_key(&self, id: AccessKeyId) -> Result<Arc<AccessKey>> {
+    pub async fn key_as_it_is(&self, id: AccessKeyId) -> Result<Arc<AccessKey>> {
         let keys = &self.commands().access_keys;
         if !self.is_shared() {
             return Ok(keys.load(id.uuid()).await?.state);

@@ -10,7 +10,7 @@ use super::{Engine, EngineError};
 use crate::commands::{Actor, CommandError, Order, Origin};
 use crate::prompts;
 use crate::protocol::{Assignment, Work};
-use crate::store::Lease;
+use crate::store::{Lease, LeaseState};
 
 /// What the state says of a sandbox, before anything is done.
 #[derive(Debug, PartialEq, Eq)]
@@ -68,6 +68,9 @@ impl Engine {
         let id = lease.owner.into();
         let now = self.now().await?;
         let spec = self.spec(id).await?;
+        if lease.state == LeaseState::Ended && !spec.status().is_ended() {
+            return Err(super::worker_calls::let_go());
+        }
         match stand(&spec, lease, now) {
             Stand::Stale => Err(EngineError::refused(&Rejection::StaleEpoch {
                 given: lease.epoch,

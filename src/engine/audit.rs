@@ -1,5 +1,6 @@
 //! What auditors ask: queries over the log, what led to what, and the proofs of the seals.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use specline_aggregates::Digest;
 use tokio::sync::Semaphore;
@@ -7,7 +8,7 @@ use tokio::sync::Semaphore;
 use super::{Engine, EngineError};
 use crate::store::Recorded;
 use crate::store::audit::Audit;
-pub use crate::store::audit::{Filter, Order, Page, Query, Seal};
+pub use crate::store::audit::{Filter, Order, Page, Query, Seal, Words};
 use crate::store::seals::{self, NoProof};
 pub use crate::store::seals::{Consistency, Proof, Report};
 pub use crate::store::{LogIdentity, Position};
@@ -26,7 +27,8 @@ pub const MAX_CHECKED: u64 = 500_000;
 static HEAVY: Semaphore = Semaphore::const_new(1);
 
 /// What led to an event, and what it led to.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "EventTrace")]
 pub struct Trace {
     pub event: EventView,
     /// The first cause first.
@@ -173,39 +175,11 @@ pub fn view(row: Recorded) -> Result<EventView, EngineError> {
     })
 }
 
-/// What an event's metadata says of where it comes from.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
-pub struct Words {
-    #[serde(default)]
-    pub actor: Option<String>,
-    #[serde(default)]
-    pub project_id: Option<String>,
-    #[serde(default)]
-    pub correlation_id: Option<String>,
-    #[serde(default)]
-    pub causation_id: Option<String>,
-}
-
-impl Words {
-    #[must_use]
-    pub fn of(event: &Recorded) -> Self {
-        Self::parse(&event.metadata)
-    }
-
-    /// Metadata of another form says nothing.
-    #[must_use]
-    pub fn parse(metadata: &str) -> Self {
-        serde_json::from_str(metadata).unwrap_or_default()
-    }
-
-    fn cause(&self) -> Option<u64> {
-        self.causation_id.as_ref()?.parse().ok()
-    }
-}
-
 /// A seal as it is shown and exported.
-#[derive(Debug, Clone, Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Serialize, serde::Deserialize, JsonSchema)]
+#[schemars(rename = "Seal")]
 pub struct SealView {
+    /// Events that are under it.
     pub n: u64,
     pub root: Digest,
     pub last_position: u64,

@@ -41,6 +41,7 @@ pub struct Stand {
 /// A value that is there now, is there no more, or is another one.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "lowercase")]
+#[schemars(rename = "SpecChange")]
 pub enum Change {
     Added { pointer: String, to: Value },
     Removed { pointer: String, from: Value },

@@ -19,7 +19,7 @@ use super::judging::blob_of;
 use super::lookup::within;
 use super::projects::Settled;
 use super::{Engine, EngineError};
-use crate::commands::{Actor, Done, Keyed, Order, Origin};
+use crate::commands::{Actor, CommandError, Done, Keyed, Order, Origin};
 use crate::store::{Blob, StreamHead};
 
 /// What a draft is made of.
@@ -290,9 +290,24 @@ impl Engine {
             source: (*loaded.state).clone(),
             source_hash: head.hash,
         }));
-        // The version that was asked for is the source's, and a fork has none yet.
-        let asked = Asked { expected: None, ..asked.clone() };
-        Ok((id, self.ask(id, &command, &asked).await?))
+        // It is of its source's project. The version that was asked for is the source's, too, and a
+        // fork has none yet.
+        self.stands_at(source, (id, asked)).await?;
+        let origin = within(asked.origin(), &loaded.state);
+        let order = Order::from(&origin).keyed(asked.keyed.as_ref());
+        Ok((id, self.commands().spec(id, &command, order).await?))
+    }
+
+    /// Refuses a fork that goes by an old version of its source, unless it was made before.
+    async fn stands_at(&self, source: SpecId, (fork, asked): (SpecId, &Asked)) -> Result<()> {
+        let Some(expected) = asked.expected else { return Ok(()) };
+        let found = self.loaded(source).await?.version();
+        let commands = self.commands();
+        let known = commands.repeated(&commands.specs, fork.uuid(), asked.keyed.as_ref());
+        if found == expected || known.await?.is_some() {
+            return Ok(());
+        }
+        Err(CommandError::<Spec>::VersionConflict { expected, found }.into())
     }
 
     /// What the spec's sandbox last reported as used.

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use specline_projections::State;
 use tokio::time::Instant;
@@ -17,17 +18,29 @@ use crate::store::Position;
 /// ask cost, whoever they are.
 const WRITE_LASTS: Duration = Duration::from_secs(5);
 
-/// Longest that such a write may take.
-const WRITE_PATIENCE: Duration = Duration::from_secs(5);
-
 /// Name of the cursor that is written.
 const CURSOR: &str = "health";
 
-/// A duty that looks around at least every half minute is stuck when it has not for so long.
-const STUCK: Duration = Duration::from_mins(2);
+/// What an engine that can take work keeps to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadyBounds {
+    /// Events that a read model may be behind.
+    pub max_lag_events: u64,
+    /// Longest that a duty may not have looked around; each does every half minute at least.
+    pub max_duty_silence: Duration,
+    /// Longest that a write to the log's store may take.
+    pub max_write: Duration,
+}
 
-/// Events that a read model may be behind, when nothing else was said.
-pub const MAX_LAG_EVENTS: u64 = 10_000;
+impl Default for ReadyBounds {
+    fn default() -> Self {
+        Self {
+            max_lag_events: 10_000,
+            max_duty_silence: Duration::from_mins(2),
+            max_write: Duration::from_secs(5),
+        }
+    }
+}
 
 /// The duties of this process, and when the log was last written to for its own sake.
 #[derive(Debug, Default)]
@@ -46,12 +59,12 @@ enum Duty {
 }
 
 /// One thing that is looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Check {
     pub name: String,
     pub ok: bool,
     /// In words; empty when there is nothing to say.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub detail: String,
 }
 
@@ -95,7 +108,7 @@ impl Health {
         self.set(name, Duty::Looked(Instant::now()));
     }
 
-    fn duties(&self) -> Vec<Check> {
+    fn duties(&self, max_silence: Duration) -> Vec<Check> {
         let duties = self.duties.lock().unwrap_or_else(PoisonError::into_inner);
         if duties.is_empty() {
             return vec![Check::bad("duties", "no duty was started")];
@@ -103,7 +116,7 @@ impl Health {
         let check = |(name, duty): (&&'static str, &Duty)| {
             let name = format!("duty {name}");
             match duty {
-                Duty::Looked(at) if at.elapsed() > STUCK => Check::bad(
+                Duty::Looked(at) if at.elapsed() > max_silence => Check::bad(
                     name,
                     format!("it has done nothing for {} s", at.elapsed().as_secs()),
                 ),
@@ -126,34 +139,33 @@ impl Engine {
         });
     }
 
-    /// Everything that has to be well for this engine to take work. A read model may be
-    /// `max_lag_events` behind.
-    pub async fn checks(&self, max_lag_events: u64) -> Vec<Check> {
+    /// Everything that has to be well for this engine to take work.
+    pub async fn checks(&self, bounds: &ReadyBounds) -> Vec<Check> {
         let running = match &*self.inner.fatal.borrow() {
             Some(fatal) => Err(format!("{fatal:?}")),
             None if self.inner.stop.is_cancelled() => Err("it is stopping".to_owned()),
             None => Ok(()),
         };
         let mut checks = vec![Check::of("engine", running)];
-        checks.push(Check::of("log", self.can_write().await));
+        checks.push(Check::of("log", self.can_write(bounds.max_write).await));
         let head = self.head();
         for model in self.inner.models.status() {
             let name = format!("read model {}", model.model);
             let lag = head.saturating_sub(model.position);
             checks.push(match model.state {
                 State::Failed(failure) => Check::bad(name, format!("it has stopped: {failure:?}")),
-                State::Running if lag > max_lag_events => {
+                State::Running if lag > bounds.max_lag_events => {
                     Check::bad(name, format!("it is {lag} events behind"))
                 }
                 State::Running => Check::good(name),
             });
         }
-        checks.extend(self.inner.health.duties());
+        checks.extend(self.inner.health.duties(bounds.max_duty_silence));
         checks
     }
 
     /// Writes to the log's store, unless that was done a moment ago.
-    async fn can_write(&self) -> Result<(), String> {
+    async fn can_write(&self, patience: Duration) -> Result<(), String> {
         let mut written = self.inner.health.written.lock().await;
         if let Some((at, result)) = &*written
             && at.elapsed() < WRITE_LASTS
@@ -161,9 +173,9 @@ impl Engine {
             return result.clone();
         }
         let write = self.inner.side.set_cursor(CURSOR, Position(self.head()));
-        let result = match tokio::time::timeout(WRITE_PATIENCE, write).await {
+        let result = match tokio::time::timeout(patience, write).await {
             Ok(done) => done.map_err(|error| error.to_string()),
-            Err(_) => Err(format!("a write took more than {} s", WRITE_PATIENCE.as_secs())),
+            Err(_) => Err(format!("a write took more than {} s", patience.as_secs())),
         };
         *written = Some((Instant::now(), result.clone()));
         result

@@ -1,6 +1,6 @@
 //! Finds what a caller names: specs by id, sandboxes with their lease, and waits for read models.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use cqrs_es::Aggregate;
@@ -15,6 +15,9 @@ use crate::view::EventView;
 
 /// Longest that a reader waits for a read model.
 pub const MAX_READ_WAIT: Duration = Duration::from_secs(10);
+
+/// Sandboxes whose epoch a node remembers.
+const MAX_EPOCHS: usize = 16_384;
 
 impl Engine {
     /// The spec as it is now.
@@ -79,38 +82,6 @@ pub(super) fn jitter() -> u16 {
 }
 
 impl Engine {
-    /// Exactly what the agent of `phase` gets, or would get now.
-    pub async fn context_of(
-        &self,
-        id: SpecId,
-        phase: Phase,
-    ) -> Result<serde_json::Value, EngineError> {
-        let spec = self.spec(id).await?;
-        let blobs = self.blobs(&spec).await?;
-        let context = spec.context(phase, &blobs).map_err(|e| EngineError::refused(&e))?;
-        let prompt = json(&context).and_then(|context| {
-            crate::prompts::render(phase, &context)
-                .map_err(|error| internal("the prompt could not be made", &error))
-        });
-        let prompt = prompt.ok().map(|p| serde_json::json!({ "system": p.system, "user": p.user }));
-        Ok(serde_json::json!({ "context": json(&context)?, "prompt": prompt }))
-    }
-
-    /// A phase as `show` has it, with the output that was accepted or waits for a person.
-    pub async fn phase_of(
-        &self,
-        id: SpecId,
-        phase: Phase,
-    ) -> Result<serde_json::Value, EngineError> {
-        let spec = self.spec(id).await?;
-        let output = self.output_of(&spec, phase).await?;
-        let view = crate::view::SpecView::of(&spec);
-        let view = view.and_then(|view| view.phases.into_iter().find(|v| v.phase == phase));
-        Ok(
-            serde_json::json!({ "phase": json(&view)?, "output": output.map(|o| json(&o)).transpose()? }),
-        )
-    }
-
     /// The output of `phase` that was accepted, or waits for a person.
     pub async fn output_of(
         &self,
@@ -176,20 +147,29 @@ impl Engine {
         digest: Digest,
     ) -> Result<RawJson, EngineError> {
         if self.lease(sandbox).await?.state == LeaseState::Ended {
-            let message = "this sandbox was let go".to_owned();
-            return Err(EngineError::Refused {
-                code: "stale_epoch",
-                message,
-                findings: Vec::new(),
-            });
+            return Err(super::worker_calls::let_go());
+        }
+        // It is the caller who names it: what is not there is not missing from the log.
+        if self.inner.log.blob(&digest).await?.is_none() {
+            return Err(EngineError::NotFound { what: "context", id: digest.to_string() });
         }
         self.json_blob(digest).await
     }
 
     /// The token of a sandbox that this engine knows.
     pub async fn sandbox_token(&self, id: SandboxId) -> Result<Option<Token>, EngineError> {
-        let lease = self.inner.side.lease(id).await?;
-        Ok(lease.map(|lease| Token::of(&self.inner.secret, id, lease.epoch)))
+        let epochs = || self.inner.epochs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut epoch = epochs().get(&id).copied();
+        if epoch.is_none() {
+            // A sandbox's id says its epoch, so whatever becomes of the lease, this stays true.
+            epoch = self.inner.side.lease(id).await?.map(|lease| lease.epoch);
+            let mut epochs = epochs();
+            if epochs.len() >= MAX_EPOCHS {
+                epochs.clear();
+            }
+            epochs.extend(epoch.map(|epoch| (id, epoch)));
+        }
+        Ok(epoch.map(|epoch| Token::of(&self.inner.secret, id, epoch)))
     }
 
     /// The token by which whoever may read the engine's file commands it.
@@ -214,12 +194,4 @@ impl Engine {
     pub async fn close(&self) {
         self.inner.models.close().await;
     }
-}
-
-fn json<T: serde::Serialize>(value: &T) -> Result<serde_json::Value, EngineError> {
-    serde_json::to_value(value).map_err(|error| internal("it cannot be written as JSON", &error))
-}
-
-fn internal(what: &'static str, cause: &dyn std::fmt::Display) -> EngineError {
-    EngineError::Internal { what, cause: cause.to_string() }
 }

@@ -21,10 +21,13 @@ mod lookup;
 mod membership;
 mod metrics;
 mod notes;
+mod once;
 mod projector;
 mod projects;
+mod quiet;
 mod reactor;
 mod sealer;
+mod shown;
 mod spawner;
 mod start;
 mod syncer;
@@ -38,10 +41,11 @@ pub use access::{Minted, Owned, PREFIX, Stock};
 pub use diff::Diff;
 pub use error::EngineError;
 pub use execute::{Asked, DraftRequest, Executed};
-pub use health::{Check, MAX_LAG_EVENTS};
+pub use health::{Check, ReadyBounds};
 pub use history::Attempt;
 pub use notes::Why;
 pub use projects::{NewProject, ProjectRevision};
+pub use shown::{ContextShown, PhaseShown};
 pub use start::{Leave, Settings, StartError};
 pub use token::Token;
 
@@ -51,7 +55,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use specline_aggregates::{Digest, Manifest, SpecId};
+use specline_aggregates::{Digest, Epoch, Manifest, SandboxId, SpecId};
 use specline_projections::ReadModels;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -92,6 +96,8 @@ struct Inner {
     tail: tail::Tail,
     /// What this node has read of the access keys.
     keys: access::Known,
+    /// Epochs of the sandboxes that have called; an epoch never changes.
+    epochs: Mutex<BTreeMap<SandboxId, Epoch>>,
     /// Where workers reach this engine.
     api_url: String,
     /// Folders that a sandbox must not see.

@@ -15,6 +15,7 @@ use crate::commands::{CommandError, Done, Order};
 
 /// What a project is made of.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct NewProject {
     pub name: String,
     /// The repository's folder.
@@ -25,6 +26,7 @@ pub struct NewProject {
 
 /// What changes in a project; what is none stays.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ProjectRevision {
     #[serde(default)]
     pub name: Option<String>,

@@ -69,6 +69,7 @@ impl Engine {
                 secret: settings.side.secret().await?,
                 tail: super::tail::Tail::default(),
                 keys: super::access::Known::default(),
+                epochs: Mutex::new(BTreeMap::new()),
                 log: settings.log,
                 side: settings.side,
                 models,

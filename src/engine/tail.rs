@@ -12,8 +12,8 @@ use super::audit::{Filter, Words, view};
 use super::{Engine, EngineError};
 use crate::store::{Position, Recorded};
 
-/// Listeners of one node.
-pub const MAX_LISTENERS: usize = 2_000;
+/// Listeners of one node, whatever its API allows.
+pub const MAX_LISTENERS: usize = 20_000;
 
 /// Events that wait for one listener.
 const QUEUE: usize = 256;
@@ -178,7 +178,7 @@ impl State {
     fn hand_out(&mut self, event: Recorded) {
         let words = Words::of(&event);
         let aggregate = event.stream.aggregate_id;
-        let fits = |entry: &Entry| fits(&entry.filter, &event, &words);
+        let fits = |entry: &Entry| entry.filter.fits_with(&event, &words);
         let of_one = self.by_aggregate.get(&aggregate).into_iter().flatten();
         let wanted: Vec<(u64, mpsc::Sender<Arc<Live>>)> = of_one
             .chain(&self.others)
@@ -210,19 +210,4 @@ pub fn live(event: Recorded) -> Option<Live> {
     let json = view(event).ok().and_then(|view| serde_json::to_string(&view).ok())?;
     // What is kept verbatim may hold line breaks; in valid JSON they stand between values only.
     Some(Live { position, json: json.replace(['\n', '\r'], " ") })
-}
-
-fn fits(filter: &Filter, event: &Recorded, words: &Words) -> bool {
-    fn same<T: PartialEq + ?Sized>(wanted: Option<&T>, found: Option<&T>) -> bool {
-        wanted.is_none() || wanted == found
-    }
-    same(filter.aggregate.as_ref(), Some(&event.stream.aggregate_id))
-        && same(filter.aggregate_type.as_deref(), Some(&*event.stream.aggregate_type))
-        && same(filter.event_type.as_deref(), Some(&*event.event_type))
-        && same(filter.actor.as_deref(), words.actor.as_deref())
-        && same(filter.project.as_deref(), words.project_id.as_deref())
-        && same(filter.correlation.as_deref(), words.correlation_id.as_deref())
-        && same(filter.cause.map(|at| at.to_string()).as_deref(), words.causation_id.as_deref())
-        && filter.from.is_none_or(|from| event.recorded_at >= from)
-        && filter.to.is_none_or(|to| event.recorded_at < to)
 }

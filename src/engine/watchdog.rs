@@ -9,6 +9,7 @@ use specline_aggregates::{SandboxId, Timestamp};
 use tokio::sync::mpsc;
 
 use super::membership::Keeper;
+use super::quiet::Quiet;
 use super::{Engine, EngineError};
 use crate::sandbox::provider::{Adopted, Life};
 use crate::sandbox::{Exit, Exited, Handle};
@@ -63,6 +64,14 @@ fn is_wanted(spec: &Spec, lease: &Lease) -> bool {
     spec.sandbox().id() == Some(lease.sandbox) && !spec.status().is_ended()
 }
 
+/// What the watchdog keeps from look to look.
+#[derive(Default)]
+struct Watch {
+    /// Since when a sandbox that lives is not wanted.
+    unwanted: BTreeMap<SandboxId, Timestamp>,
+    quiet: Quiet,
+}
+
 /// When the watchdog looked last.
 struct Last {
     looked: Option<Timestamp>,
@@ -73,11 +82,11 @@ struct Last {
 /// Looks at all living leases: at every change of the log, and every second while there are any.
 pub(super) async fn run(engine: Engine) {
     let stop = engine.inner.stop.clone();
-    let mut unwanted = BTreeMap::new();
+    let mut watch = Watch::default();
     let mut last = Last { looked: None, failed: false };
     loop {
         let looked = match engine.forgive_silence(&mut last).await {
-            Ok(()) => engine.look_at_leases(&mut unwanted).await,
+            Ok(()) => engine.look_at_leases(&mut watch).await,
             Err(error) => Err(error),
         };
         let living = match looked {
@@ -133,21 +142,20 @@ impl Engine {
         Ok(())
     }
 
-    async fn look_at_leases(
-        &self,
-        unwanted: &mut BTreeMap<SandboxId, Timestamp>,
-    ) -> Result<bool, EngineError> {
+    async fn look_at_leases(&self, watch: &mut Watch) -> Result<bool, EngineError> {
         let asked = tokio::time::Instant::now();
         let leases = self.inner.side.live_leases().await?;
         let now = self.now().await?;
         if asked.elapsed() > PATIENCE {
             return Err(EngineError::Transient("the leases came late".to_owned()));
         }
-        unwanted.retain(|sandbox, _| leases.iter().any(|lease| lease.sandbox == *sandbox));
+        watch.unwanted.retain(|sandbox, _| leases.iter().any(|lease| lease.sandbox == *sandbox));
+        watch.quiet.learn(&*self.inner.log, &leases).await?;
         let (mut adopting, mut failure) = (false, None);
         for lease in &leases {
             let looked = match self.keeper(lease.engine) {
-                Keeper::Me => self.look_at(lease, unwanted, now).await,
+                Keeper::Me if watch.quiet.has(lease) && expiry(lease) > now => Ok(()),
+                Keeper::Me => self.look_at(lease, watch, now).await,
                 // It is watched; one whose node lives and does not look has run out for long.
                 Keeper::Living if expiry(lease).plus_ms(STALLED_MS) > now => Ok(()),
                 Keeper::Living | Keeper::DeadElsewhere => self.look_from_afar(lease, now).await,
@@ -178,14 +186,16 @@ impl Engine {
     async fn look_at(
         &self,
         lease: &Lease,
-        unwanted: &mut BTreeMap<SandboxId, Timestamp>,
+        watch: &mut Watch,
         now: Timestamp,
     ) -> Result<(), EngineError> {
         let spec = self.spec(lease.owner.into()).await?;
-        if !is_wanted(&spec, lease) {
-            unwanted.entry(lease.sandbox).or_insert(now);
+        if is_wanted(&spec, lease) {
+            watch.quiet.wanted(lease);
+        } else {
+            watch.unwanted.entry(lease.sandbox).or_insert(now);
         }
-        match plan(&spec, lease, unwanted.get(&lease.sandbox).copied(), now) {
+        match plan(&spec, lease, watch.unwanted.get(&lease.sandbox).copied(), now) {
             Plan::LeaveAlone => {}
             Plan::ReportLost => {
                 self.report_lost(lease, LossCause::LeaseExpired).await?;

@@ -27,6 +27,7 @@ impl Engine {
         &self,
         sandbox: SandboxId,
         attach: &Attach,
+        keyed: Option<&Keyed>,
     ) -> Result<Assignment, EngineError> {
         let lease = self.lease(sandbox).await?;
         let stale =
@@ -40,7 +41,7 @@ impl Engine {
             provider: self.inner.provider.name().to_owned(),
             worker_version: attach.worker_version.clone(),
         });
-        self.by_sandbox(&lease, &command, None).await?;
+        self.by_sandbox(&lease, &command, keyed).await?;
         // Before the instance stands in the lease, which then counts from this sign of life.
         let beat = Heartbeat { sandbox, usage: lease.usage, progressed: true };
         self.inner.side.heartbeat(vec![beat]).await?;
@@ -73,10 +74,14 @@ impl Engine {
             result: Payload::of(report.result.clone()),
             usage: report.usage,
         });
-        let spec = self.spec(lease.owner.into()).await?;
-        let origin = sandbox_origin(&lease, &spec);
-        let order = Order::from(&origin).keyed(keyed).with_blobs(blob_of(&report.result));
-        let done = self.commands().spec(lease.owner.into(), &command, order).await?;
+        let done = if let Some(done) = self.already_done(&lease, keyed).await? {
+            done
+        } else {
+            let spec = self.spec(lease.owner.into()).await?;
+            let origin = sandbox_origin(&lease, &spec);
+            let order = Order::from(&origin).keyed(keyed).with_blobs(blob_of(&report.result));
+            self.commands().spec(lease.owner.into(), &command, order).await?
+        };
         Ok(StepAnswer { position: done.position.0, version: done.version, recorded: done.written })
     }
 
@@ -88,7 +93,10 @@ impl Engine {
         keyed: Option<&Keyed>,
     ) -> Result<SubmissionAnswer, EngineError> {
         let lease = self.lease(sandbox).await?;
-        let done = self.judge_output(&lease, submission, keyed).await?;
+        let done = match self.already_done(&lease, keyed).await? {
+            Some(done) => done,
+            None => self.judge_output(&lease, submission, keyed).await?,
+        };
         crash_point::reach(&format!("engine_output_recorded:{}", submission.phase));
         let verdict = verdict_of(&done.state, submission.phase, submission)?;
         let next = self.next_or_detach(&lease).await?;
@@ -146,7 +154,10 @@ impl Engine {
             usage: report.usage,
             wait: self.wait().await?,
         });
-        let done = self.by_sandbox(&lease, &command, keyed).await?;
+        let done = match self.already_done(&lease, keyed).await? {
+            Some(done) => done,
+            None => self.by_sandbox(&lease, &command, keyed).await?,
+        };
         let next = self.next_or_detach(&lease).await?;
         Ok(FailureAnswer { position: done.position.0, version: done.version, next })
     }
@@ -173,6 +184,9 @@ impl Engine {
     /// Keeps what a worker has to tell beside its outputs; it counts as life, whatever its kind.
     pub async fn add_notes(&self, sandbox: SandboxId, notes: &[Note]) -> Result<(), EngineError> {
         let lease = self.lease(sandbox).await?;
+        if lease.state == LeaseState::Ended {
+            return Err(let_go());
+        }
         let entries = notes.iter().map(|note| (note.kind.clone(), note.body.to_string())).collect();
         self.inner.side.add_telemetry(sandbox, entries).await?;
         let beat = Heartbeat { sandbox, usage: lease.usage, progressed: true };
@@ -184,6 +198,10 @@ impl Engine {
     /// The worker ends by itself.
     pub async fn detach(&self, sandbox: SandboxId, detach: &Detach) -> Result<(), EngineError> {
         let lease = self.lease(sandbox).await?;
+        // Whoever says it again has not heard the answer.
+        if lease.state == LeaseState::Ended {
+            return Ok(());
+        }
         let spec = self.spec(lease.owner.into()).await?;
         let wanted = spec.epoch() == lease.epoch
             && matches!(spec.sandbox(), Sandbox::Attached { id, .. } if id == sandbox);
@@ -212,6 +230,24 @@ impl Engine {
         Ok(self.commands().spec(lease.owner.into(), &command, Order::from(&origin)).await?)
     }
 
+    /// The token dies with its lease: then only what was done before is answered again. None: the
+    /// lease lives. The end of a spec is told by the spec itself, which takes nothing more.
+    async fn already_done(
+        &self,
+        lease: &Lease,
+        keyed: Option<&Keyed>,
+    ) -> Result<Option<Done<Spec>>, EngineError> {
+        if lease.state != LeaseState::Ended {
+            return Ok(None);
+        }
+        let commands = self.commands();
+        let done = commands.repeated(&commands.specs, lease.owner, keyed).await?;
+        if done.is_none() && !self.spec(lease.owner.into()).await?.status().is_ended() {
+            return Err(let_go());
+        }
+        Ok(done)
+    }
+
     async fn by_sandbox(
         &self,
         lease: &Lease,
@@ -238,6 +274,12 @@ impl Engine {
     pub(super) async fn wait(&self) -> Result<Wait, EngineError> {
         Ok(Wait { now: self.now().await?, jitter: jitter() })
     }
+}
+
+/// What a sandbox hears whose lease is over.
+pub(super) fn let_go() -> EngineError {
+    let message = "this sandbox was let go".to_owned();
+    EngineError::Refused { code: "stale_epoch", message, findings: Vec::new() }
 }
 
 fn sandbox_origin(lease: &Lease, spec: &Spec) -> Origin {

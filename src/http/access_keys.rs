@@ -5,11 +5,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use specline_aggregates::access_key::{Grant, Scope};
 use specline_aggregates::{AccessKeyId, ProjectId, Timestamp};
 
 use super::Api;
+use super::answers::{KeyMade, KeyPage, KeyWritten};
 use super::auth::Principal;
 use super::body::Body;
 use super::error::Refusal;
@@ -40,32 +40,26 @@ pub(super) async fn create(
     State(api): State<Api>,
     principal: Principal,
     body: Body<NewKey>,
-) -> Result<(StatusCode, Json<Value>), Refusal> {
+) -> Result<(StatusCode, Json<KeyMade>), Refusal> {
     let asked = Asked { by: principal.name, keyed: body.keyed, expected: body.expected };
     let NewKey { name, scopes, project, expires_at } = body.value;
     let grant = Grant { name, scopes: scopes.into_iter().collect(), project, expires_at };
     let minted = api.engine.create_access_key(grant, &asked).await?;
-    let answer = json!({
-        "id": minted.id,
-        "key": minted.key,
-        "position": minted.done.position.0,
-        "version": minted.done.version,
-    });
-    Ok((StatusCode::CREATED, Json(answer)))
+    Ok((StatusCode::CREATED, Json(minted.into())))
 }
 
 pub(super) async fn list(
     State(api): State<Api>,
     _: Principal,
     Query(query): Query<Paging>,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<KeyPage>, Refusal> {
     // Whoever looks after their keys wants to see what they just did.
     let head = api.engine.head();
     api.at_least(Some(query.at_least.unwrap_or(head))).await?;
     let models = api.engine.models();
     let listing = models.access_keys(query.cursor.as_deref(), query.limit.get()).await;
     let listing = listing.map_err(EngineError::from)?;
-    Ok(Json(json!({ "keys": listing.rows, "next_cursor": listing.next })))
+    Ok(Json(KeyPage { keys: listing.rows, next_cursor: listing.next }))
 }
 
 pub(super) async fn revoke(
@@ -73,9 +67,9 @@ pub(super) async fn revoke(
     principal: Principal,
     Path(id): Path<AccessKeyId>,
     body: Body<RevokeBody>,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<KeyWritten>, Refusal> {
     let asked = Asked { by: principal.name, keyed: body.keyed, expected: body.expected };
     let reason = body.value.reason.unwrap_or_else(|| "asked to revoke".to_owned());
     let done = api.engine.revoke_access_key(id, &reason, &asked).await?;
-    Ok(Json(json!({ "id": id, "position": done.position.0, "version": done.version })))
+    Ok(Json(KeyWritten { id, position: done.position.0, version: done.version }))
 }

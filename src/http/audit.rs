@@ -8,83 +8,26 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-use specline_aggregates::Timestamp;
 use uuid::Uuid;
 
 use super::Api;
-use super::auth::Operator;
+use super::auth::Principal;
+use super::conditions::EventsQuery;
 use super::error::Refusal;
 use super::extract::{Path, Query};
-use crate::engine::audit::{self, Consistency, Filter, LogIdentity, Order, Proof, SealView, Words};
+use super::paging::Limit;
+use super::tasks::Freshness;
+use crate::engine::audit::{self, Consistency, LogIdentity, Proof, SealView, Words};
 use crate::view::EventView;
-
-/// Most events of a page, and how many there are when nobody says.
-const MAX_PAGE: usize = 1_000;
-const PAGE: usize = 100;
 
 /// Where pages of lines name the next one.
 const NEXT: &str = "specline-next-cursor";
 
-/// The conditions of a query or a stream. Each is optional; all that are given must hold.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct EventsQuery {
-    aggregate: Option<Uuid>,
-    aggregate_type: Option<String>,
-    #[serde(rename = "type")]
-    event_type: Option<String>,
-    actor: Option<String>,
-    project: Option<String>,
-    correlation: Option<String>,
-    from: Option<Timestamp>,
-    to: Option<Timestamp>,
-    /// A position, or the cursor of the page before.
-    pub(super) after: Option<String>,
-    limit: Option<usize>,
-    order: Option<Direction>,
-    /// Seconds between the comments of a stream where nothing happens.
-    pub(super) heartbeat: Option<u64>,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-enum Direction {
-    #[serde(alias = "oldest")]
-    #[serde(rename = "asc")]
-    Oldest,
-    #[serde(alias = "newest")]
-    #[serde(rename = "desc")]
-    Newest,
-}
-
-impl EventsQuery {
-    /// A key that is bound to a project finds its events only.
-    pub(super) fn filter(&self, principal: &Operator) -> Filter {
-        let own = principal.project().map(|project| project.to_string());
-        Filter {
-            aggregate_type: self.aggregate_type.clone(),
-            aggregate: self.aggregate,
-            event_type: self.event_type.clone(),
-            actor: self.actor.clone(),
-            project: own.or_else(|| self.project.clone()),
-            correlation: self.correlation.clone(),
-            cause: None,
-            from: self.from,
-            to: self.to,
-        }
-    }
-
-    fn order(&self) -> Order {
-        match self.order {
-            Some(Direction::Newest) => Order::NewestFirst,
-            Some(Direction::Oldest) | None => Order::OldestFirst,
-        }
-    }
-}
-
-#[derive(Debug, Serialize)]
-struct EventList {
+/// A page of events.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct EventList {
     events: Vec<EventView>,
     /// There may be more; a page may have few events, or none, and still have this.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -93,17 +36,18 @@ struct EventList {
 
 pub(super) async fn events(
     State(api): State<Api>,
-    principal: Operator,
+    principal: Principal,
     headers: HeaderMap,
     Query(query): Query<EventsQuery>,
 ) -> Result<Response, Refusal> {
+    api.logged(query.at_least).await?;
     let identity = api.engine.log_identity();
     let after = query.after.as_deref().map(|after| position_of(after, identity)).transpose()?;
     let asked = audit::Query {
         filter: query.filter(&principal),
-        order: query.order(),
+        order: query.order.into(),
         after: after.map(audit::Position),
-        limit: query.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE),
+        limit: query.limit.get() as usize,
     };
     let page = api.engine.find_events(&asked).await?;
     let next = page.next.map(|position| cursor(identity, position.0));
@@ -201,7 +145,7 @@ const CURSOR: u8 = 1;
 /// Bytes of a cursor: version, log, incarnation, position, and a check sum.
 const CURSOR_BYTES: usize = 1 + 16 + 4 + 8 + 4;
 
-fn cursor(log: LogIdentity, position: u64) -> String {
+pub(super) fn cursor(log: LogIdentity, position: u64) -> String {
     let mut bytes = Vec::with_capacity(CURSOR_BYTES);
     bytes.push(CURSOR);
     bytes.extend(log.log_id.as_bytes());
@@ -236,85 +180,139 @@ pub(super) fn position_of(after: &str, log: LogIdentity) -> Result<u64, Refusal>
 
 pub(super) async fn trace(
     State(api): State<Api>,
-    _: Operator,
+    _: Principal,
     Path(position): Path<u64>,
+    Query(query): Query<Freshness>,
 ) -> Result<Json<audit::Trace>, Refusal> {
+    api.logged(query.at_least).await?;
     Ok(Json(api.engine.trace(position).await?))
 }
 
-#[derive(Debug, Deserialize)]
+/// Which part of the log to check.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct VerifyQuery {
+    /// The first position; that of the whole log when it is left out.
     from: Option<u64>,
+    /// The last position; that of the whole log when it is left out.
     to: Option<u64>,
+    /// The position of a write that the answer must have seen.
+    at_least: Option<u64>,
+}
+
+/// What a check of the log found.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Verified {
+    ok: bool,
+    /// Events that were checked.
+    events: u64,
+    /// Position of the last of them.
+    checked_to: u64,
+    /// Seals that were checked.
+    seals: u64,
+    first_bad_position: Option<u64>,
+    /// What is wrong there, in words.
+    fault: Option<String>,
+    /// Where to go on: one call checks so many events and no more. None: all was checked.
+    next_from: Option<u64>,
 }
 
 /// Checks a part of the log that one call can: the answer says where to go on.
 pub(super) async fn verify(
     State(api): State<Api>,
-    _: Operator,
+    _: Principal,
     Query(query): Query<VerifyQuery>,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<Verified>, Refusal> {
+    api.logged(query.at_least).await?;
     let from = query.from.unwrap_or(1).max(1);
     let report = api.engine.check_log(from, query.to).await?;
     let end = query.to.unwrap_or(u64::MAX).min(api.engine.head());
     let more = report.fault.is_none() && report.checked_to.0 < end;
-    Ok(Json(json!({
-        "ok": report.fault.is_none(),
-        "events": report.events,
-        "checked_to": report.checked_to,
-        "seals": report.seals,
-        "first_bad_position": report.fault.as_ref().map(|fault| fault.position),
-        "fault": report.fault.map(|fault| fault.cause.to_string()),
-        "next_from": more.then_some(report.checked_to.0 + 1),
-    })))
+    Ok(Json(Verified {
+        ok: report.fault.is_none(),
+        events: report.events,
+        checked_to: report.checked_to.0,
+        seals: report.seals,
+        first_bad_position: report.fault.as_ref().map(|fault| fault.position.0),
+        fault: report.fault.map(|fault| fault.cause.to_string()),
+        next_from: more.then_some(report.checked_to.0 + 1),
+    }))
 }
 
-#[derive(Debug, Deserialize)]
+/// Which seals to list.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct SealsQuery {
     /// Only seals of more events than this.
     #[serde(default)]
     after: u64,
-    limit: Option<usize>,
+    #[serde(default)]
+    limit: Limit,
+    /// The position of a write that the answer must have seen.
+    at_least: Option<u64>,
+}
+
+/// A page of seals, oldest first.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct SealList {
+    /// Which log it is.
+    #[schemars(with = "specline_aggregates::SpecId")]
+    log_id: Uuid,
+    seals: Vec<SealView>,
+    /// Give it as `after` for the page that follows; none at the end.
+    next_after: Option<u64>,
 }
 
 pub(super) async fn seals(
     State(api): State<Api>,
-    _: Operator,
+    _: Principal,
     Query(query): Query<SealsQuery>,
-) -> Result<Json<Value>, Refusal> {
-    let limit = query.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE);
+) -> Result<Json<SealList>, Refusal> {
+    api.logged(query.at_least).await?;
+    let limit = query.limit.get() as usize;
     let seals = api.engine.seals(query.after, limit).await?;
-    let next = seals.last().filter(|_| seals.len() == limit).map(|seal| seal.n);
-    let log = api.engine.log_identity();
-    let shown: Vec<SealView> = seals.iter().map(SealView::from).collect();
-    Ok(Json(json!({ "log_id": log.log_id, "seals": shown, "next_after": next })))
+    let next_after = seals.last().filter(|_| seals.len() == limit).map(|seal| seal.n);
+    let log_id = api.engine.log_identity().log_id;
+    Ok(Json(SealList { log_id, seals: seals.iter().map(SealView::from).collect(), next_after }))
 }
 
-#[derive(Debug, Deserialize)]
+/// Under which seal to prove an event.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ProofQuery {
-    /// Size of the seal; the latest without.
+    /// Size of the seal; the latest when it is left out.
     size: Option<u64>,
+    /// The position of a write that the answer must have seen.
+    at_least: Option<u64>,
 }
 
 pub(super) async fn proof(
     State(api): State<Api>,
-    _: Operator,
+    _: Principal,
     Path(position): Path<u64>,
     Query(query): Query<ProofQuery>,
 ) -> Result<Json<Proof>, Refusal> {
+    api.logged(query.at_least).await?;
     Ok(Json(api.engine.prove(position, query.size).await?))
 }
 
-#[derive(Debug, Deserialize)]
+/// Two seals.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ConsistencyQuery {
+    /// Size of the earlier seal.
     first: u64,
+    /// Size of the later seal; the latest when it is left out.
     second: Option<u64>,
+    /// The position of a write that the answer must have seen.
+    at_least: Option<u64>,
 }
 
 pub(super) async fn consistency(
     State(api): State<Api>,
-    _: Operator,
+    _: Principal,
     Query(query): Query<ConsistencyQuery>,
 ) -> Result<Json<Consistency>, Refusal> {
+    api.logged(query.at_least).await?;
     Ok(Json(api.engine.prove_consistency(query.first, query.second).await?))
 }

@@ -1,8 +1,9 @@
 //! Who calls: a key, the local operator by the token in the engine's own file, or a sandbox by its
 //! own token, for its own calls. Which of them a route takes is said in `needs`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -14,6 +15,8 @@ use std::collections::BTreeMap;
 use super::Api;
 use super::error::Refusal;
 use super::extract::Path;
+use super::home;
+use super::logins::Failed;
 use crate::engine::{EngineError, PREFIX};
 
 /// Whoever may call the route, by name and by what they may see.
@@ -23,9 +26,6 @@ pub(super) struct Principal {
     pub name: String,
     key: Option<Arc<AccessKey>>,
 }
-
-/// The name that handlers know it by.
-pub(super) type Operator = Principal;
 
 /// The sandbox whose path was called, with its token checked.
 pub(super) struct Caller(pub SandboxId);
@@ -57,6 +57,11 @@ impl Principal {
 
     pub fn key(&self) -> Option<AccessKeyId> {
         self.key.as_ref().and_then(|key| key.id())
+    }
+
+    /// The key as it was when it was let in.
+    pub fn access_key(&self) -> Option<Arc<AccessKey>> {
+        self.key.clone()
     }
 
     pub fn allows(&self, needed: Scope) -> bool {
@@ -102,26 +107,75 @@ impl Api {
         extensions: &Extensions,
     ) -> Result<Principal, Refusal> {
         if self.auth == super::Auth::Off {
+            home::check(headers, &self.origins)?;
             return Ok(Principal::local(headers));
         }
         let given = bearer(headers)?;
+        let from = from(extensions);
         if given.starts_with(PREFIX) {
-            let key = self.engine.access_key(given).await?;
-            let wrong = "there is no such key, or it has expired or was revoked";
-            return key.map(Principal::of_key).ok_or_else(|| Refusal::unauthorized(wrong));
+            return self.by_key(from, given).await;
         }
         // blake3::Hash compares in constant time.
         if blake3::hash(given.as_bytes()) != blake3::hash(self.operator.as_bytes()) {
-            return Err(Refusal::unauthorized("this token opens nothing here"));
+            let detail = "this token opens nothing here";
+            return Err(self.login_failed(from, ("token", given), detail));
         }
-        let from = extensions.get::<Peer>().map(|Peer(address)| address.ip().to_canonical());
         if from.is_some_and(|ip| !ip.is_loopback()) {
             let detail = "the token of the engine's own file is good on its own machine only; \
                           make a key: specline keys create";
-            return Err(Refusal::unauthorized(detail));
+            return Err(self.login_failed(from, ("token", given), detail));
         }
         Ok(Principal::local(headers))
     }
+
+    async fn by_key(&self, from: Option<IpAddr>, given: &str) -> Result<Principal, Refusal> {
+        if let Err(wait) = self.logins.may_try(from, given) {
+            self.engine.metrics().login_failed("key", "held_off");
+            return Err(held_off(wait));
+        }
+        let Some(key) = self.engine.access_key(given).await? else {
+            let detail = "there is no such key, or it has expired or was revoked";
+            return Err(self.login_failed(from, ("key", given), detail));
+        };
+        self.logins.succeeded(from, given);
+        Ok(Principal::of_key(key))
+    }
+
+    /// Counts a login that failed, and says so. What was tried is a secret, maybe of somebody
+    /// else's: only the public part of a key is told.
+    fn login_failed(
+        &self,
+        from: Option<IpAddr>,
+        (kind, given): (&'static str, &str),
+        detail: &str,
+    ) -> Refusal {
+        let failed = self.logins.failed(from, given);
+        if let Failed::TooMany(wait) = failed {
+            self.engine.metrics().login_failed(kind, "held_off");
+            return held_off(wait);
+        }
+        self.engine.metrics().login_failed(kind, "refused");
+        let address = from.map(|ip| ip.to_string()).unwrap_or_default();
+        let id = given.strip_prefix(PREFIX).and_then(|rest| rest.split_once('_'));
+        let id = id.and_then(|(id, _)| id.parse::<AccessKeyId>().ok());
+        let id = id.map(|id| id.to_string()).unwrap_or_default();
+        tracing::warn!(address, kind, key.id = id, "a login failed");
+        if failed == Failed::Last {
+            tracing::warn!(address, "too many failed logins: this address is held off for a while");
+        }
+        Refusal::unauthorized(detail)
+    }
+}
+
+fn held_off(wait: Duration) -> Refusal {
+    let seconds = wait.as_secs() + 1;
+    let detail = format!("too many logins from this address have failed; wait {seconds} s");
+    Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too_many_failed_logins", detail)
+        .retry_after(seconds)
+}
+
+fn from(extensions: &Extensions) -> Option<IpAddr> {
+    extensions.get::<Peer>().map(|Peer(address)| address.ip().to_canonical())
 }
 
 impl FromRequestParts<Api> for Caller {
@@ -138,7 +192,8 @@ impl FromRequestParts<Api> for Caller {
         if token.is_some_and(|token| token.matches(&given)) {
             Ok(Self(id))
         } else {
-            Err(Refusal::unauthorized("this token is not this sandbox's"))
+            let (from, detail) = (from(&parts.extensions), "this token is not this sandbox's");
+            Err(api.login_failed(from, ("sandbox", &given), detail))
         }
     }
 }

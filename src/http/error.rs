@@ -14,11 +14,19 @@ pub(super) struct Refusal {
     code: &'static str,
     detail: String,
     findings: Vec<Finding>,
+    /// Seconds until it may be asked again.
+    retry_after: Option<u64>,
 }
 
 impl Refusal {
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), findings: Vec::new() }
+        let detail = detail.into();
+        Self { status, code, detail, findings: Vec::new(), retry_after: None }
+    }
+
+    pub const fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
     }
 
     pub fn invalid(detail: impl Into<String>) -> Self {
@@ -57,7 +65,7 @@ impl From<EngineError> for Refusal {
         };
         let findings =
             if let EngineError::Refused { findings, .. } = error { findings } else { Vec::new() };
-        Self { status, code, detail, findings }
+        Self { status, code, detail, findings, retry_after: None }
     }
 }
 
@@ -100,7 +108,16 @@ impl IntoResponse for Refusal {
         let body = serde_json::to_string(&problem)
             .expect("a struct of strings and numbers is always valid JSON");
         let headers = [(header::CONTENT_TYPE, "application/problem+json")];
-        (self.status, headers, body).into_response()
+        let mut response = (self.status, headers, body).into_response();
+        if self.status == StatusCode::REQUEST_TIMEOUT {
+            // Nobody knows where in the body the caller is.
+            let close = header::HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
     }
 }
 

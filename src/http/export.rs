@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 use specline_aggregates::SpecId;
 
 use super::Api;
-use super::auth::Operator;
+use super::auth::Principal;
 use super::error::Refusal;
 use super::extract::{Path, Query};
 use crate::export::{Files, Format, files};
 
 /// What to export, and how.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ExportQuery {
     format: Format,
     /// The spec as it was after this event.
@@ -21,6 +22,8 @@ pub(super) struct ExportQuery {
     /// Number of the feature, for Spec Kit's folder.
     #[serde(default = "first")]
     number: u16,
+    /// The position of a write that the answer must have seen.
+    at_least: Option<u64>,
 }
 
 const fn first() -> u16 {
@@ -38,10 +41,11 @@ pub struct Export {
 
 pub(super) async fn export(
     State(api): State<Api>,
-    _: Operator,
+    _: Principal,
     Path(id): Path<SpecId>,
     Query(query): Query<ExportQuery>,
 ) -> Result<Json<Export>, Refusal> {
+    api.logged(query.at_least).await?;
     let number = u32::from(query.number);
     let material = api.engine.material(id, query.as_of_version, number).await?;
     let (format, version) = (query.format, material.view.version);

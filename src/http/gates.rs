@@ -2,19 +2,21 @@
 
 use axum::Json;
 use axum::extract::State;
+use specline_aggregates::RawJson;
 
 use super::Api;
-use super::auth::Operator;
+use super::auth::Principal;
 use super::body::Body;
 use super::error::Refusal;
-use crate::engine::backtest::{Change, Report};
+use crate::engine::backtest::Change;
 
 /// What a changed gate would have said.
 pub(super) async fn backtest(
     State(api): State<Api>,
-    _: Operator,
+    principal: Principal,
     body: Body<Change>,
-) -> Result<Json<Report>, Refusal> {
+) -> Result<Json<RawJson>, Refusal> {
     body.value.check().map_err(|error| Refusal::invalid(error.to_string()))?;
-    Ok(Json(api.engine.backtest(&body.value).await?))
+    let who = (&*principal.name, body.keyed.as_ref());
+    Ok(Json(api.engine.once(who, api.engine.backtest(&body.value)).await?))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::RequestExt as _;
 use axum::extract::{MatchedPath, Path as RawPath, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use specline_aggregates::access_key::Scope;
@@ -45,7 +45,7 @@ async fn admit(
 ) -> Result<Principal, Refused> {
     let principal = api.principal(request.headers(), request.extensions()).await?;
     if let Some(key) = principal.key() {
-        api.buckets.take(key).map_err(|wait| Box::new(too_often(wait)))?;
+        api.buckets.take(key).map_err(too_often)?;
     }
     if !principal.allows(scope) {
         let detail = format!("this needs a key with the scope `{}`", scope.as_str());
@@ -107,13 +107,10 @@ fn id<T: FromStr>(path: &BTreeMap<String, String>, name: &str) -> Result<T, Refu
     })
 }
 
-fn too_often(wait: Duration) -> Response {
+fn too_often(wait: Duration) -> Refusal {
     let seconds = wait.as_secs() + 1;
     let detail = format!("this key calls too often; wait {seconds} s");
-    let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail);
-    let mut response = refusal.into_response();
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    response
+    Refusal::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail).retry_after(seconds)
 }
 
 impl From<Refusal> for Refused {

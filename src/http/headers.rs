@@ -12,6 +12,7 @@ use tracing::Instrument;
 
 use super::Api;
 use crate::request;
+use crate::telemetry::trace;
 
 /// The header of a request's id.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -34,7 +35,7 @@ const ALLOWED_HEADERS: HeaderValue = HeaderValue::from_static(
     "authorization, content-type, idempotency-key, if-match, last-event-id, x-request-id",
 );
 const EXPOSED_HEADERS: HeaderValue =
-    HeaderValue::from_static("x-request-id, retry-after, location, etag");
+    HeaderValue::from_static("x-request-id, retry-after, location, etag, specline-next-cursor");
 
 /// How long a browser may remember what it is allowed, in seconds.
 const REMEMBER: HeaderValue = HeaderValue::from_static("600");
@@ -58,6 +59,12 @@ impl FromStr for Origin {
     }
 }
 
+impl Origin {
+    pub(super) fn is(&self, text: &str) -> bool {
+        self.0.as_bytes() == text.as_bytes()
+    }
+}
+
 impl std::fmt::Display for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.0.to_str().unwrap_or_default())
@@ -69,6 +76,8 @@ pub(super) async fn frame(State(api): State<Api>, request: Request, next: Next) 
     let id = request_id(request.headers());
     let span = tracing::info_span!("request", request.id = %id, method = %request.method(),
         path = request.uri().path());
+    let parent = trace::parent(|name| request.headers().get(name)?.to_str().ok());
+    trace::adopt(&span, parent.as_deref());
     let origin = request.headers().get(header::ORIGIN).cloned();
     let origin = origin.filter(|origin| api.origins.iter().any(|allowed| allowed.0 == *origin));
     let preflight = request.method() == Method::OPTIONS

@@ -4,59 +4,49 @@
 use axum::Json;
 use axum::extract::{Request, State as Shared};
 use axum::http::StatusCode;
-use serde_json::{Value, json};
 use specline_aggregates::access_key::Scope;
-use specline_projections::State;
 
 use super::Api;
-use super::auth::Operator;
+use super::answers::{Health, Projection, ProjectionList, Word};
+use super::auth::Principal;
 use super::error::Refusal;
-use crate::engine::MAX_LAG_EVENTS;
+use super::extract::Query;
+use super::tasks::Freshness;
 
-pub(super) async fn live() -> Json<Value> {
-    Json(json!({ "status": "ok" }))
+pub(super) async fn live() -> Json<Health> {
+    Json(Health { status: Word::Ok, checks: None })
 }
 
-pub(super) async fn ready(Shared(api): Shared<Api>, request: Request) -> (StatusCode, Json<Value>) {
-    let checks = api.engine.checks(MAX_LAG_EVENTS).await;
+pub(super) async fn ready(
+    Shared(api): Shared<Api>,
+    request: Request,
+) -> (StatusCode, Json<Health>) {
+    let checks = api.engine.checks(&api.ready).await;
     let well = checks.iter().all(|check| check.ok);
-    let mut answer = json!({ "status": if well { "ok" } else { "not ready" } });
     let principal = api.principal(request.headers(), request.extensions()).await;
-    if principal.is_ok_and(|principal| principal.allows(Scope::Reader) && sees_all(&principal)) {
-        answer["checks"] = json!(checks);
-    }
-    let status = if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(answer))
+    let reads = |principal: Principal| principal.allows(Scope::Reader) && sees_all(&principal);
+    let checks = principal.is_ok_and(reads).then_some(checks);
+    let (code, status) = if well {
+        (StatusCode::OK, Word::Ok)
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, Word::NotReady)
+    };
+    (code, Json(Health { status, checks }))
 }
 
-fn sees_all(principal: &Operator) -> bool {
+fn sees_all(principal: &Principal) -> bool {
     principal.project().is_none()
 }
 
 /// The read models: position, lag, state, last error.
 pub(super) async fn projections(
     Shared(api): Shared<Api>,
-    _: Operator,
-) -> Result<Json<Value>, Refusal> {
+    _: Principal,
+    Query(query): Query<Freshness>,
+) -> Result<Json<ProjectionList>, Refusal> {
+    api.at_least(query.at_least).await?;
     let head = api.engine.head();
-    let states: Vec<_> = api
-        .engine
-        .models()
-        .status()
-        .iter()
-        .map(|model| {
-            let error = match &model.state {
-                State::Running => None,
-                State::Failed(failure) => Some(failure),
-            };
-            json!({
-                "name": model.model,
-                "position": model.position,
-                "lag": head.saturating_sub(model.position),
-                "rebuilding": model.rebuilding,
-                "error": error,
-            })
-        })
-        .collect();
-    Ok(Json(json!({ "head": head, "projections": states })))
+    let models = api.engine.models().status();
+    let projections = models.iter().map(|model| Projection::of(model, head)).collect();
+    Ok(Json(ProjectionList { head, projections }))
 }

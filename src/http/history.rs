@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use specline_aggregates::{Phase, SpecId};
 
 use super::Api;
-use super::auth::Operator;
+use super::auth::Principal;
 use super::error::Refusal;
 use super::extract::{Path, Query};
+use super::tasks::Freshness;
 use crate::engine::{Attempt, Diff, EngineError};
 use crate::view::{CheckpointView, PhaseView, SpecView};
 
@@ -29,11 +30,14 @@ pub(super) struct Phases {
 
 /// Two versions to hold against each other.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct DiffQuery {
     /// The earlier version.
     from: u64,
     /// The later version; the current one when it is left out.
     to: Option<u64>,
+    /// The position of a write that the answer must have seen.
+    at_least: Option<u64>,
 }
 
 impl Api {
@@ -46,35 +50,42 @@ impl Api {
 
 pub(super) async fn checkpoints(
     State(api): State<Api>,
-    _: Operator,
+    _: Principal,
     Path(id): Path<SpecId>,
+    Query(query): Query<Freshness>,
 ) -> Result<Json<Checkpoints>, Refusal> {
+    api.logged(query.at_least).await?;
     let SpecView { checkpoints, version, .. } = api.view(id).await?;
     Ok(Json(Checkpoints { checkpoints, version }))
 }
 
 pub(super) async fn phases(
     State(api): State<Api>,
-    _: Operator,
+    _: Principal,
     Path(id): Path<SpecId>,
+    Query(query): Query<Freshness>,
 ) -> Result<Json<Phases>, Refusal> {
+    api.logged(query.at_least).await?;
     let SpecView { phases, version, .. } = api.view(id).await?;
     Ok(Json(Phases { phases, version }))
 }
 
 pub(super) async fn attempt(
     State(api): State<Api>,
-    _: Operator,
+    _: Principal,
     Path((id, phase, number)): Path<(SpecId, Phase, u32)>,
+    Query(query): Query<Freshness>,
 ) -> Result<Json<Attempt>, Refusal> {
+    api.logged(query.at_least).await?;
     Ok(Json(api.engine.attempt_of(id, phase, number).await?))
 }
 
 pub(super) async fn diff(
     State(api): State<Api>,
-    _: Operator,
+    _: Principal,
     Path(id): Path<SpecId>,
     Query(query): Query<DiffQuery>,
 ) -> Result<Json<Diff>, Refusal> {
+    api.logged(query.at_least).await?;
     Ok(Json(api.engine.diff(id, query.from, query.to).await?))
 }

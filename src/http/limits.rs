@@ -1,11 +1,41 @@
-//! How often a key may call: a bucket of tokens a key, on this node.
+//! What callers may take of a server's time and memory, and how often a key may call: a bucket of
+//! tokens a key, on this node.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use specline_aggregates::AccessKeyId;
 use tokio::time::Instant;
+
+/// What callers may take of a server's time and memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at a time; the next ones wait in the kernel.
+    pub connections: NonZeroU32,
+    /// Longest that a connection may take to say what it wants, to be encrypted, to send a body
+    /// that does not come, or to take an answer. Also how long an idle one is kept: longer than
+    /// the workers' pause between two signs of life.
+    pub patience: Duration,
+    /// Bytes of all bodies that are being read and answered.
+    pub body_room_bytes: usize,
+}
+
+impl Limits {
+    pub const CONNECTIONS: NonZeroU32 = NonZeroU32::new(12_000).expect("it is more than zero");
+    pub const PATIENCE_SECONDS: NonZeroU32 = NonZeroU32::new(30).expect("it is more than zero");
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: Self::CONNECTIONS,
+            patience: Duration::from_secs(Self::PATIENCE_SECONDS.get().into()),
+            body_room_bytes: 256 * 1024 * 1024,
+        }
+    }
+}
 
 /// Calls that a key may make in a second; for a moment, twice as many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

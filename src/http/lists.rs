@@ -4,22 +4,24 @@ use axum::Json;
 use axum::extract::State;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use specline_aggregates::{ProjectId, SpecId, TicketId, ticket};
+use specline_aggregates::{ProjectId, RawJson, SpecId, TicketId, ticket};
 use specline_projections::spec_detail::SpecDetail;
 use specline_projections::{task_queue, tickets};
 
 use super::Api;
-use super::auth::Operator;
+use super::auth::Principal;
+use super::body::Body;
 use super::error::Refusal;
 use super::extract::{Path, Query};
 use super::paging::{Limit, Paging, RequirementList, TaskPage, TicketPage, TimelinePage};
-use super::tasks::Freshness;
+use super::tasks::{Freshness, NothingMore};
 use crate::engine::EngineError;
 
 type Answer<T> = Result<Json<T>, Refusal>;
 
 /// Which tasks to list.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct TaskQuery {
     /// Such as `queued`.
     status: Option<String>,
@@ -36,6 +38,7 @@ pub(super) struct TaskQuery {
 
 /// Which tickets to list.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct TicketQuery {
     status: Option<ticket::Status>,
     project: Option<ProjectId>,
@@ -57,7 +60,7 @@ pub(super) struct Rebuilt {
 
 pub(super) async fn tasks(
     State(api): State<Api>,
-    principal: Operator,
+    principal: Principal,
     Query(query): Query<TaskQuery>,
 ) -> Answer<TaskPage> {
     api.at_least(query.at_least).await?;
@@ -75,7 +78,7 @@ pub(super) async fn tasks(
 
 pub(super) async fn tickets(
     State(api): State<Api>,
-    principal: Operator,
+    principal: Principal,
     Query(query): Query<TicketQuery>,
 ) -> Answer<TicketPage> {
     api.at_least(query.at_least).await?;
@@ -93,7 +96,7 @@ pub(super) async fn tickets(
 /// The requirements with what covers them.
 pub(super) async fn requirements(
     State(api): State<Api>,
-    _: Operator,
+    _: Principal,
     Path(id): Path<SpecId>,
     Query(query): Query<Freshness>,
 ) -> Answer<RequirementList> {
@@ -105,7 +108,7 @@ pub(super) async fn requirements(
 
 pub(super) async fn detail(
     State(api): State<Api>,
-    _: Operator,
+    _: Principal,
     Path(id): Path<SpecId>,
     Query(query): Query<Freshness>,
 ) -> Answer<SpecDetail> {
@@ -117,7 +120,7 @@ pub(super) async fn detail(
 
 pub(super) async fn timeline(
     State(api): State<Api>,
-    _: Operator,
+    _: Principal,
     Path(id): Path<SpecId>,
     Query(query): Query<Paging>,
 ) -> Answer<TimelinePage> {
@@ -132,9 +135,13 @@ pub(super) async fn timeline(
 /// Builds a read model anew beside the live one, and swaps it in.
 pub(super) async fn rebuild(
     State(api): State<Api>,
-    _: Operator,
+    principal: Principal,
     Path(name): Path<String>,
-) -> Answer<Rebuilt> {
-    let position = api.engine.rebuild(&name).await?;
-    Ok(Json(Rebuilt { name, position }))
+    body: Body<NothingMore>,
+) -> Answer<RawJson> {
+    let rebuild = async {
+        let position = api.engine.rebuild(&name).await?;
+        Ok(Rebuilt { name: name.clone(), position })
+    };
+    Ok(Json(api.engine.once((&principal.name, body.keyed.as_ref()), rebuild).await?))
 }

@@ -2,30 +2,40 @@
 //! refusals into JSON. No rule of the domain stands here.
 
 mod access_keys;
+mod answers;
 mod audit;
 mod auth;
 mod body;
+mod conditions;
 mod docs;
 mod error;
 mod export;
 mod extract;
+mod front;
 mod gates;
 mod guard;
 mod headers;
 mod health;
 mod history;
+mod home;
+#[cfg(test)]
+mod hostile;
 mod limits;
 mod lists;
+mod logins;
 mod metrics;
 mod needs;
 mod observe;
+mod paced;
 mod paging;
 mod projects;
 mod reads;
+mod receive;
 mod sandbox_lines;
 mod sandboxes;
 mod server;
 mod specs;
+mod standing;
 mod stream;
 mod tasks;
 mod tls;
@@ -33,7 +43,6 @@ mod tls;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
@@ -45,12 +54,13 @@ pub use body::IDEMPOTENCY_KEY;
 pub use docs::{ERRORS, document as openapi};
 pub use export::Export;
 pub use headers::{Origin, REQUEST_ID};
-pub use limits::RateLimit;
+pub use limits::{Limits, RateLimit};
+pub use logins::FailedLogins;
 pub use needs::{Need, Of, ROUTES, Route};
 pub use specs::{ActionBody, ApprovalBody, EditBody, ForkBody, RejectionBody, RetryBody};
 pub use tls::{Tls, TlsError};
 
-use crate::engine::Engine;
+use crate::engine::{Engine, ReadyBounds};
 
 /// Largest body: an output of 16 MiB, and what is said around it.
 const MAX_BODY_BYTES: usize = 17 * 1024 * 1024;
@@ -63,6 +73,12 @@ pub struct Api {
     operator: Arc<str>,
     auth: Auth,
     buckets: Arc<limits::Buckets>,
+    logins: Arc<logins::Logins>,
+    /// Places for streams of events.
+    streams: Arc<tokio::sync::Semaphore>,
+    ready: ReadyBounds,
+    intake: receive::Intake,
+    limits: Limits,
     /// Origins whose pages may call.
     origins: Arc<[Origin]>,
 }
@@ -82,13 +98,31 @@ pub struct Access {
     pub auth: Auth,
     /// None: a key may call as often as it likes.
     pub rate: Option<RateLimit>,
+    /// None: an address may fail to log in as often as it likes.
+    pub failed_logins: Option<FailedLogins>,
+    /// Streams of events that may be open at a time on this node.
+    pub streams: usize,
     /// Origins whose pages may call; none by default.
     pub origins: Vec<Origin>,
+    /// When it says that it is ready.
+    pub ready: ReadyBounds,
+    pub limits: Limits,
 }
+
+/// Streams of events on one node, when nothing else was said.
+pub const MAX_STREAMS: usize = 2_000;
 
 impl Default for Access {
     fn default() -> Self {
-        Self { auth: Auth::Required, rate: Some(RateLimit::default()), origins: Vec::new() }
+        Self {
+            auth: Auth::Required,
+            rate: Some(RateLimit::default()),
+            failed_logins: Some(FailedLogins::default()),
+            streams: MAX_STREAMS,
+            origins: Vec::new(),
+            ready: ReadyBounds::default(),
+            limits: Limits::default(),
+        }
     }
 }
 
@@ -100,9 +134,13 @@ impl Api {
 
     #[must_use]
     pub fn with(engine: Engine, operator: &str, access: Access) -> Self {
-        let Access { auth, rate, origins } = access;
+        let Access { auth, rate, failed_logins, streams, origins, ready, limits } = access;
         let buckets = Arc::new(limits::Buckets::new(rate));
-        Self { engine, operator: operator.into(), auth, buckets, origins: origins.into() }
+        let intake = receive::Intake::new(&limits);
+        let logins = Arc::new(logins::Logins::new(failed_logins));
+        let streams = Arc::new(tokio::sync::Semaphore::new(streams));
+        let (operator, origins) = (operator.into(), origins.into());
+        Self { engine, operator, auth, buckets, logins, streams, ready, intake, limits, origins }
     }
 }
 
@@ -122,7 +160,8 @@ pub async fn serve_with(
     api: Api,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
-    server::serve(listener, tls, router(api), stop).await
+    let limits = api.limits;
+    server::serve(listener, tls, (router(api), limits), stop).await
 }
 
 /// The routes under `/api/v1/specs`.
@@ -212,7 +251,7 @@ pub fn router(api: Api) -> Router {
         .method_not_allowed_fallback(error::wrong_method)
         .route_layer(middleware::from_fn_with_state(api.clone(), guard::guard))
         .layer(middleware::from_fn_with_state(api.clone(), observe::observe))
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(middleware::from_fn(front::front))
         .layer(middleware::from_fn_with_state(api.clone(), headers::frame))
         .with_state(api)
 }

@@ -57,6 +57,7 @@ impl JsonSchema for Limit {
 
 /// Where a list begins, and what it must have seen.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Paging {
     /// `next_cursor` of the page before.
     pub cursor: Option<String>,

@@ -3,23 +3,24 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde_json::{Value, json};
 use specline_aggregates::ProjectId;
 use specline_aggregates::project::Project;
 
 use super::Api;
+use super::answers::{ProjectPage, ProjectShown, ProjectWritten};
 use super::auth::Principal;
 use super::body::Body;
 use super::error::Refusal;
 use super::extract::{Path, Query};
 use super::paging::Paging;
+use super::tasks::Freshness;
 use crate::engine::{Asked, Done, EngineError, NewProject, ProjectRevision};
 
-type Answer = Result<(StatusCode, Json<Value>), Refusal>;
+type Answer = Result<(StatusCode, Json<ProjectWritten>), Refusal>;
 
 fn written(status: StatusCode, id: ProjectId, done: &Done<Project>) -> Answer {
     let (position, version) = (done.position.0, done.version);
-    Ok((status, Json(json!({ "id": id, "position": position, "version": version }))))
+    Ok((status, Json(ProjectWritten { id, position, version })))
 }
 
 pub(super) async fn create(
@@ -36,28 +37,25 @@ pub(super) async fn list(
     State(api): State<Api>,
     principal: Principal,
     Query(query): Query<Paging>,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<ProjectPage>, Refusal> {
     api.at_least(query.at_least).await?;
     let (only, cursor) = (principal.project(), query.cursor.as_deref());
     let listing = api.engine.models().projects(only, cursor, query.limit.get()).await;
     let listing = listing.map_err(EngineError::from)?;
-    Ok(Json(json!({ "projects": listing.rows, "next_cursor": listing.next })))
+    Ok(Json(ProjectPage { projects: listing.rows, next_cursor: listing.next }))
 }
 
 pub(super) async fn show(
     State(api): State<Api>,
     _: Principal,
     Path(id): Path<ProjectId>,
-) -> Result<Json<Value>, Refusal> {
+    Query(query): Query<Freshness>,
+) -> Result<Json<ProjectShown>, Refusal> {
+    api.logged(query.at_least).await?;
     let project = api.engine.project(id).await?;
-    let settings = project.settings();
-    Ok(Json(json!({
-        "id": id,
-        "name": settings.map(|settings| &settings.name),
-        "repository": settings.map(|settings| &settings.repository),
-        "policy": settings.map(|settings| &settings.policy),
-        "version": project.version(),
-    })))
+    let missing = || EngineError::NotFound { what: "project", id: id.to_string() };
+    let settings = project.settings().ok_or_else(missing)?;
+    Ok(Json(ProjectShown::of(id, settings, project.version())))
 }
 
 pub(super) async fn revise(

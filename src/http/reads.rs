@@ -7,17 +7,17 @@ use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
 use specline_aggregates::{Phase, ProjectId, SpecId, Timestamp};
 use specline_projections::spec_board;
 
 use super::Api;
-use super::auth::Operator;
+use super::auth::Principal;
 use super::error::Refusal;
 use super::extract::{Path, Query};
 use super::paging::{Limit, SpecPage};
 use super::specs::etag;
-use crate::engine::EngineError;
+use super::tasks::Freshness;
+use crate::engine::{ContextShown, EngineError, PhaseShown};
 use crate::view::{EventView, SpecView};
 
 /// Longest that a reader of events is kept waiting.
@@ -31,6 +31,7 @@ const MAX_NEWS: Duration = Duration::from_secs(2);
 
 /// Which specs to list.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
     project: Option<ProjectId>,
     status: Option<specline_aggregates::spec::Status>,
@@ -46,18 +47,25 @@ pub(super) struct ListQuery {
 }
 
 impl Api {
+    /// Waits until the read models have seen `position`.
     pub(super) async fn at_least(&self, position: Option<u64>) -> Result<(), Refusal> {
+        self.logged(position).await?;
         let Some(position) = position else { return Ok(()) };
-        if !self.reaches(position).await {
-            let detail =
-                format!("the log has no position {position}; `at_least` is one of a write");
-            return Err(Refusal::new(StatusCode::BAD_REQUEST, "position_ahead", detail));
-        }
         if self.engine.wait_for(position).await {
             return Ok(());
         }
         let cause = format!("the read models have not passed position {position} yet");
         Err(EngineError::Transient(cause).into())
+    }
+
+    /// The same for what is read from the log itself: it waits for no read model.
+    pub(super) async fn logged(&self, position: Option<u64>) -> Result<(), Refusal> {
+        let Some(position) = position else { return Ok(()) };
+        if self.reaches(position).await {
+            return Ok(());
+        }
+        let detail = format!("the log has no position {position}; `at_least` is one of a write");
+        Err(Refusal::new(StatusCode::BAD_REQUEST, "position_ahead", detail))
     }
 
     /// Whether the log has `position`, or gets it in a moment from another node.
@@ -74,7 +82,7 @@ impl Api {
 
 pub(super) async fn list(
     State(api): State<Api>,
-    principal: Operator,
+    principal: Principal,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<SpecPage>, Refusal> {
     api.at_least(query.at_least).await?;
@@ -92,10 +100,11 @@ pub(super) async fn list(
 
 pub(super) async fn show(
     State(api): State<Api>,
-    _: Operator,
+    _: Principal,
     Path(id): Path<SpecId>,
-    Query(query): Query<AsOf>,
+    Query(query): Query<Past>,
 ) -> Result<([(HeaderName, HeaderValue); 1], Json<SpecView>), Refusal> {
+    api.logged(query.at_least).await?;
     let version = match (query.as_of_version, query.as_of) {
         (Some(_), Some(_)) => {
             let detail = "as_of_version or as_of, not both";
@@ -115,15 +124,19 @@ pub(super) async fn show(
 
 /// Which past to show.
 #[derive(Debug, Deserialize, JsonSchema)]
-pub(super) struct AsOf {
+#[serde(deny_unknown_fields)]
+pub(super) struct Past {
     /// The spec as it was after this event.
     as_of_version: Option<u64>,
     /// The spec as it was at this time.
     as_of: Option<Timestamp>,
+    /// The position of a write that the answer must have seen.
+    at_least: Option<u64>,
 }
 
 /// Which events to read.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct EventsQuery {
     /// Sequence to read after.
     #[serde(default)]
@@ -133,6 +146,8 @@ pub(super) struct EventsQuery {
     /// Seconds to wait for the first event; at most 30 count.
     #[serde(default)]
     wait: u64,
+    /// The position of a write that the answer must have seen.
+    at_least: Option<u64>,
 }
 
 fn most() -> Limit {
@@ -141,10 +156,11 @@ fn most() -> Limit {
 
 pub(super) async fn events(
     State(api): State<Api>,
-    _: Operator,
+    _: Principal,
     Path(id): Path<SpecId>,
     Query(query): Query<EventsQuery>,
 ) -> Result<Json<Vec<EventView>>, Refusal> {
+    api.logged(query.at_least).await?;
     api.engine.spec(id).await?;
     let limit = query.limit.get() as usize;
     let wait = Duration::from_secs(query.wait).min(MAX_WAIT);
@@ -153,33 +169,31 @@ pub(super) async fn events(
 
 /// Whose context to show.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ContextQuery {
     phase: Phase,
+    /// The position of a write that the answer must have seen.
+    at_least: Option<u64>,
 }
 
 /// Exactly what the agent gets.
 pub(super) async fn context(
     State(api): State<Api>,
-    _: Operator,
+    _: Principal,
     Path(id): Path<SpecId>,
     Query(query): Query<ContextQuery>,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<ContextShown>, Refusal> {
+    api.logged(query.at_least).await?;
     Ok(Json(api.engine.context_of(id, query.phase).await?))
-}
-
-/// A phase, with the output that was accepted or waits for a person.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[expect(dead_code, reason = "it is the form of what the engine answers with")]
-pub(super) struct PhaseAnswer {
-    phase: crate::view::PhaseView,
-    output: Option<Value>,
 }
 
 /// One phase with its accepted or waiting output.
 pub(super) async fn phase(
     State(api): State<Api>,
-    _: Operator,
+    _: Principal,
     Path((id, phase)): Path<(SpecId, Phase)>,
-) -> Result<Json<Value>, Refusal> {
+    Query(query): Query<Freshness>,
+) -> Result<Json<PhaseShown>, Refusal> {
+    api.logged(query.at_least).await?;
     Ok(Json(api.engine.phase_of(id, phase).await?))
 }

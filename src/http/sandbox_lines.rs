@@ -9,7 +9,7 @@ use specline_aggregates::{SandboxId, SpecId};
 use specline_projections::sandboxes::{self, Filter, Owner, SandboxLine};
 
 use super::Api;
-use super::auth::Operator;
+use super::auth::Principal;
 use super::body::Body;
 use super::error::Refusal;
 use super::extract::{Path, Query};
@@ -20,6 +20,7 @@ use crate::engine::EngineError;
 
 /// Which sandboxes to list.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct SandboxQuery {
     /// Only those of this spec.
     spec: Option<SpecId>,
@@ -34,7 +35,7 @@ pub(super) struct SandboxQuery {
 
 pub(super) async fn list(
     State(api): State<Api>,
-    principal: Operator,
+    principal: Principal,
     Query(query): Query<SandboxQuery>,
 ) -> Result<Json<SandboxPage>, Refusal> {
     if principal.project().is_some() && query.spec.is_none() {
@@ -57,7 +58,7 @@ pub(super) async fn list(
 
 pub(super) async fn show(
     State(api): State<Api>,
-    _: Operator,
+    _: Principal,
     Path(id): Path<SandboxId>,
     Query(query): Query<Freshness>,
 ) -> Result<Json<SandboxLine>, Refusal> {
@@ -69,7 +70,7 @@ pub(super) async fn show(
 
 pub(super) async fn terminate(
     State(api): State<Api>,
-    operator: Operator,
+    operator: Principal,
     Path(id): Path<SandboxId>,
     body: Body<NothingMore>,
 ) -> Answer {

@@ -6,8 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use specline_aggregates::{Digest, RawJson, SandboxId};
 
 use super::Api;
@@ -31,7 +30,7 @@ pub(super) async fn attach(
     Caller(id): Caller,
     body: Body<Attach>,
 ) -> Answer<Assignment> {
-    Ok(Json(api.engine.attach(id, &body.value).await?))
+    Ok(Json(api.engine.attach(id, &body.value, body.keyed.as_ref()).await?))
 }
 
 pub(super) async fn heartbeat(
@@ -66,9 +65,11 @@ pub(super) async fn failure(
     Ok(Json(api.engine.report_failure(id, &body.value, body.keyed.as_ref()).await?))
 }
 
+/// How long to wait.
 #[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Poll {
-    /// Seconds to wait for something to do.
+    /// Seconds to wait for something to do; at most 30 count.
     #[serde(default)]
     wait: u64,
 }
@@ -106,18 +107,24 @@ impl Api {
     }
 }
 
+/// How many notes were kept.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Kept {
+    kept: usize,
+}
+
 pub(super) async fn events(
     State(api): State<Api>,
     Caller(id): Caller,
     body: Body<Notes>,
-) -> Result<(StatusCode, Json<Value>), Refusal> {
+) -> Result<(StatusCode, Json<Kept>), Refusal> {
     let notes = &body.value.events;
     if notes.len() > MAX_NOTES {
         let detail = format!("{} events in one call; at most {MAX_NOTES}", notes.len());
         return Err(Refusal::invalid(detail));
     }
     api.engine.add_notes(id, notes).await?;
-    Ok((StatusCode::ACCEPTED, Json(json!({ "kept": notes.len() }))))
+    Ok((StatusCode::ACCEPTED, Json(Kept { kept: notes.len() })))
 }
 
 /// A context that was too large for an environment variable.
@@ -129,11 +136,21 @@ pub(super) async fn context(
     Ok(Json(api.engine.stored_context(id, digest).await?))
 }
 
+/// That the worker is let go.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Detached {
+    detached: bool,
+}
+
 pub(super) async fn detach(
     State(api): State<Api>,
     Caller(id): Caller,
     body: Body<Detach>,
-) -> Answer<Value> {
-    api.engine.detach(id, &body.value).await?;
-    Ok(Json(json!({ "detached": true })))
+) -> Answer<RawJson> {
+    let detach = async {
+        api.engine.detach(id, &body.value).await?;
+        Ok(Detached { detached: true })
+    };
+    let who = (&*id.to_string(), body.keyed.as_ref());
+    Ok(Json(api.engine.once(who, detach).await?))
 }

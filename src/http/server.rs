@@ -19,13 +19,12 @@ use tokio_util::task::TaskTracker;
 
 use super::Tls;
 use super::auth::Peer;
+use super::limits::Limits;
+use super::paced::Paced;
 
-/// Connections at a time; the next ones wait in the kernel.
-const MAX_CONNECTIONS: usize = 12_000;
-
-/// Longest that a connection may take to say what it wants, and to be encrypted. Also how long an
-/// idle one is kept: longer than the workers' pause between two signs of life.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Largest head of a request, and what is read of a connection at a time: what each one can hold
+/// without anybody having been asked who it is.
+const MAX_HEAD_BYTES: usize = 32 * 1024;
 
 /// Pause when the machine has no room for a connection.
 const NO_ROOM: Duration = Duration::from_millis(100);
@@ -37,10 +36,10 @@ const LAST_WAIT: Duration = Duration::from_secs(5);
 pub(super) async fn serve(
     listener: TcpListener,
     tls: Option<Tls>,
-    router: Router,
+    (router, limits): (Router, Limits),
     stop: CancellationToken,
 ) -> io::Result<()> {
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let room = Arc::new(Semaphore::new(limits.connections.get() as usize));
     let tracker = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -48,7 +47,8 @@ pub(super) async fn serve(
             () = stop.cancelled() => break,
         };
         let Some((stream, peer, permit)) = accepted else { break };
-        let connection = Connection { router: router.clone(), peer, stop: stop.clone() };
+        let (router, patience) = (router.clone(), limits.patience);
+        let connection = Connection { router, peer, patience, stop: stop.clone() };
         let tls = tls.clone();
         tracker.spawn(async move {
             connection.run(stream, tls).await;
@@ -82,6 +82,7 @@ async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> Option<Accepte
 struct Connection {
     router: Router,
     peer: SocketAddr,
+    patience: Duration,
     stop: CancellationToken,
 }
 
@@ -89,7 +90,7 @@ impl Connection {
     async fn run(self, stream: TcpStream, tls: Option<Tls>) {
         drop(stream.set_nodelay(true));
         let Some(tls) = tls else { return self.talk(stream).await };
-        match tokio::time::timeout(PATIENCE, tls.accept(stream)).await {
+        match tokio::time::timeout(self.patience, tls.accept(stream)).await {
             Ok(Ok(stream)) => self.talk(stream).await,
             Ok(Err(error)) => tracing::debug!(cause = %error, "a caller did not speak TLS"),
             Err(_) => tracing::debug!("a caller took too long to speak TLS"),
@@ -99,8 +100,10 @@ impl Connection {
     async fn talk(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
         let service = WithPeer { inner: TowerToHyperService::new(self.router), peer: self.peer };
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
-        let connection = http.serve_connection(TokioIo::new(stream), service);
+        http.timer(TokioTimer::new()).header_read_timeout(self.patience);
+        http.max_buf_size(MAX_HEAD_BYTES).max_header_size(MAX_HEAD_BYTES);
+        let stream = TokioIo::new(Paced::new(stream, self.patience));
+        let connection = http.serve_connection(stream, service);
         tokio::pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,

@@ -10,7 +10,7 @@ use specline_aggregates::spec::{Spec, Status};
 use specline_aggregates::{Budget, Digest, Phase, RawJson, SpecId};
 
 use super::Api;
-use super::auth::Operator;
+use super::auth::Principal;
 use super::body::Body;
 use super::error::Refusal;
 use super::extract::Path;
@@ -107,7 +107,7 @@ pub struct EditBody {
     pub output: RawJson,
 }
 
-pub(super) fn asked(operator: Operator, (keyed, expected): (Option<Keyed>, Option<u64>)) -> Asked {
+pub(super) fn asked(operator: Principal, (keyed, expected): (Option<Keyed>, Option<u64>)) -> Asked {
     Asked { by: operator.name, keyed, expected }
 }
 
@@ -145,7 +145,7 @@ pub(super) fn written(status: StatusCode, id: SpecId, done: &Done<Spec>) -> Answ
 
 pub(super) async fn draft(
     State(api): State<Api>,
-    operator: Operator,
+    operator: Principal,
     body: Body<DraftRequest>,
 ) -> Answer {
     api.may_draft(&operator, &body.value).await?;
@@ -156,7 +156,7 @@ pub(super) async fn draft(
 
 pub(super) async fn launch(
     State(api): State<Api>,
-    operator: Operator,
+    operator: Principal,
     body: Body<DraftRequest>,
 ) -> Answer {
     api.may_draft(&operator, &body.value).await?;
@@ -169,7 +169,7 @@ pub(super) async fn launch(
 
 pub(super) async fn execute(
     State(api): State<Api>,
-    operator: Operator,
+    operator: Principal,
     Path(id): Path<SpecId>,
     body: Body<ActionBody>,
 ) -> Answer {
@@ -182,7 +182,7 @@ pub(super) async fn execute(
 
 pub(super) async fn resume(
     State(api): State<Api>,
-    operator: Operator,
+    operator: Principal,
     Path(id): Path<SpecId>,
     body: Body<ActionBody>,
 ) -> Answer {
@@ -192,7 +192,7 @@ pub(super) async fn resume(
 
 pub(super) async fn pause(
     State(api): State<Api>,
-    operator: Operator,
+    operator: Principal,
     Path(id): Path<SpecId>,
     body: Body<ActionBody>,
 ) -> Answer {
@@ -203,7 +203,7 @@ pub(super) async fn pause(
 
 pub(super) async fn cancel(
     State(api): State<Api>,
-    operator: Operator,
+    operator: Principal,
     Path(id): Path<SpecId>,
     body: Body<ActionBody>,
 ) -> Answer {
@@ -215,7 +215,7 @@ pub(super) async fn cancel(
 
 pub(super) async fn revise(
     State(api): State<Api>,
-    operator: Operator,
+    operator: Principal,
     Path(id): Path<SpecId>,
     body: Body<RevisionBody>,
 ) -> Answer {
@@ -227,7 +227,7 @@ pub(super) async fn revise(
 
 pub(super) async fn retry(
     State(api): State<Api>,
-    operator: Operator,
+    operator: Principal,
     Path(id): Path<SpecId>,
     body: Body<RetryBody>,
 ) -> Answer {
@@ -239,7 +239,7 @@ pub(super) async fn retry(
 
 pub(super) async fn fork(
     State(api): State<Api>,
-    operator: Operator,
+    operator: Principal,
     Path(id): Path<SpecId>,
     body: Body<ForkBody>,
 ) -> Answer {
@@ -251,7 +251,7 @@ pub(super) async fn fork(
 
 pub(super) async fn approve(
     State(api): State<Api>,
-    operator: Operator,
+    operator: Principal,
     Path((id, phase)): Path<(SpecId, Phase)>,
     body: Body<ApprovalBody>,
 ) -> Answer {
@@ -263,7 +263,7 @@ pub(super) async fn approve(
 
 pub(super) async fn reject(
     State(api): State<Api>,
-    operator: Operator,
+    operator: Principal,
     Path((id, phase)): Path<(SpecId, Phase)>,
     body: Body<RejectionBody>,
 ) -> Answer {
@@ -275,7 +275,7 @@ pub(super) async fn reject(
 
 pub(super) async fn edit(
     State(api): State<Api>,
-    operator: Operator,
+    operator: Principal,
     Path((id, phase)): Path<(SpecId, Phase)>,
     body: Body<EditBody>,
 ) -> Answer {

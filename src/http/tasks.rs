@@ -11,7 +11,7 @@ use specline_projections::task_queue::{Filter, TaskLine};
 use specline_projections::tickets::TicketLine;
 
 use super::Api;
-use super::auth::Operator;
+use super::auth::Principal;
 use super::body::Body;
 use super::error::Refusal;
 use super::extract::{Path, Query};
@@ -33,6 +33,7 @@ pub(super) struct NothingMore {}
 
 /// What a reader must have seen.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Freshness {
     /// The position of a write that the answer must have seen.
     pub at_least: Option<u64>,
@@ -60,7 +61,7 @@ pub(super) struct Trace {
 
 pub(super) async fn task(
     State(api): State<Api>,
-    _: Operator,
+    _: Principal,
     Path(id): Path<TaskId>,
     Query(query): Query<Freshness>,
 ) -> Result<Json<TaskLine>, Refusal> {
@@ -72,15 +73,17 @@ pub(super) async fn task(
 
 pub(super) async fn why(
     State(api): State<Api>,
-    _: Operator,
+    _: Principal,
     Path(id): Path<TaskId>,
+    Query(query): Query<Freshness>,
 ) -> Result<Json<Why>, Refusal> {
+    api.logged(query.at_least).await?;
     Ok(Json(api.engine.why(id).await?))
 }
 
 pub(super) async fn ticket(
     State(api): State<Api>,
-    _: Operator,
+    _: Principal,
     Path(id): Path<TicketId>,
     Query(query): Query<Freshness>,
 ) -> Result<Json<TicketLine>, Refusal> {
@@ -92,7 +95,7 @@ pub(super) async fn ticket(
 
 pub(super) async fn of_spec(
     State(api): State<Api>,
-    _: Operator,
+    _: Principal,
     Path(id): Path<SpecId>,
     Query(query): Query<Paging>,
 ) -> Result<Json<TaskPage>, Refusal> {
@@ -107,7 +110,7 @@ pub(super) async fn of_spec(
 
 pub(super) async fn traceability(
     State(api): State<Api>,
-    _: Operator,
+    _: Principal,
     Path(id): Path<SpecId>,
     Query(query): Query<Freshness>,
 ) -> Result<Json<Traceability>, Refusal> {
@@ -128,7 +131,7 @@ pub(super) async fn traceability(
 
 pub(super) async fn comment(
     State(api): State<Api>,
-    operator: Operator,
+    operator: Principal,
     Path(id): Path<SpecId>,
     body: Body<CommentBody>,
 ) -> Answer {
@@ -139,7 +142,7 @@ pub(super) async fn comment(
 
 pub(super) async fn link(
     State(api): State<Api>,
-    operator: Operator,
+    operator: Principal,
     Path((id, ticket)): Path<(SpecId, TicketId)>,
     body: Body<NothingMore>,
 ) -> Answer {

@@ -25,6 +25,8 @@ pub struct Metrics {
     /// Requests by method, route and status.
     requests: Family<Counter, 3>,
     request_times: Family<Histogram, 2>,
+    /// Logins that failed, by kind of caller and outcome.
+    logins: Family<Counter, 2>,
 }
 
 impl Default for Metrics {
@@ -37,6 +39,7 @@ impl Default for Metrics {
             duties: Family::new(Histogram::of_short_times),
             requests: Family::new(Counter::default),
             request_times: Family::new(Histogram::of_short_times),
+            logins: Family::new(Counter::default),
         }
     }
 }
@@ -62,6 +65,11 @@ impl Metrics {
     pub fn request(&self, (method, route): (&str, &str), status: u16, took: Duration) {
         self.requests.of([method, route, &status.to_string()]).add(1);
         self.request_times.of([method, route]).observe_time(took);
+    }
+
+    /// Somebody was not let in. `kind` says by what they tried: never what they sent.
+    pub fn login_failed(&self, kind: &str, outcome: &str) {
+        self.logins.of([kind, outcome]).add(1);
     }
 
     /// Writes all of it.
@@ -95,6 +103,11 @@ impl Metrics {
             ("specline_http_request_duration_seconds", "Requests, to the head of the answer."),
             ["method", "route"],
             &self.request_times,
+        );
+        text.counters(
+            ("specline_failed_logins_total", "Logins that were refused or held off."),
+            ["kind", "outcome"],
+            &self.logins,
         );
     }
 }

@@ -5,10 +5,12 @@ use specline_aggregates::{Digest, Timestamp};
 use uuid::Uuid;
 
 use super::merkle::{self, Frontier};
+use super::seals::Subtrees;
 use super::verify::Scan;
+pub use super::words::Words;
 use super::{LogError, Position, Recorded};
 
-/// Events that one call looks at, where its conditions leave more than one index to go by.
+/// Entries of an index, or events, that one call looks at.
 pub const MAX_SCANNED: usize = 50_000;
 
 /// Which events are meant; every condition that is given must hold.
@@ -92,11 +94,33 @@ pub(super) enum Column {
     Actor,
     Project,
     EventType,
-    /// Has no index of its own.
     AggregateType,
 }
 
 impl Filter {
+    /// Whether an event is meant.
+    #[must_use]
+    pub fn fits(&self, event: &Recorded) -> bool {
+        self.fits_with(event, &Words::of(event))
+    }
+
+    /// The same, where its words are known.
+    #[must_use]
+    pub fn fits_with(&self, event: &Recorded, words: &Words) -> bool {
+        fn same<T: PartialEq + ?Sized>(wanted: Option<&T>, found: Option<&T>) -> bool {
+            wanted.is_none() || wanted == found
+        }
+        same(self.aggregate.as_ref(), Some(&event.stream.aggregate_id))
+            && same(self.aggregate_type.as_deref(), Some(&*event.stream.aggregate_type))
+            && same(self.event_type.as_deref(), Some(&*event.event_type))
+            && same(self.actor.as_deref(), words.actor.as_deref())
+            && same(self.project.as_deref(), words.project_id.as_deref())
+            && same(self.correlation.as_deref(), words.correlation_id.as_deref())
+            && same(self.cause.map(|at| at.to_string()).as_deref(), words.causation_id.as_deref())
+            && self.from.is_none_or(|from| event.recorded_at >= from)
+            && self.to.is_none_or(|to| event.recorded_at < to)
+    }
+
     /// The conditions by column, the most telling first: a stream has hundreds of events, a type
     /// may have a tenth of the log.
     pub(super) fn conditions(&self) -> Vec<(Column, String)> {
@@ -163,8 +187,12 @@ pub struct Run {
 }
 
 #[async_trait]
-pub trait Audit: Scan {
+pub trait Audit: Scan + Subtrees {
     async fn find(&self, query: &Query) -> Result<Page, LogError>;
+
+    /// Every event up to here is found by an index. Those behind it are looked through, which a
+    /// query does not show, but for its time.
+    async fn indexed(&self) -> Result<Position, LogError>;
 
     /// What the leaves at or after `from` are made of, in order.
     async fn leaves(&self, from: Position, limit: usize) -> Result<Vec<Leaf>, LogError>;

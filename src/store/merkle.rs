@@ -49,10 +49,18 @@ impl Frontier {
     }
 
     pub fn push(&mut self, leaf: Digest) {
+        self.push_seen(leaf, |_, _, _| {});
+    }
+
+    /// The same, and shows each subtree that is full now, also the leaf: its height, its number
+    /// among those of that height, and its root.
+    pub fn push_seen(&mut self, leaf: Digest, mut seen: impl FnMut(u32, u64, Digest)) {
         let mut right = leaf;
-        for _ in 0..self.size.trailing_ones() {
+        seen(0, self.size, right);
+        for height in 1..=self.size.trailing_ones() {
             let left = self.roots.pop().expect("there is a root for each bit that is set");
             right = node(&left, &right);
+            seen(height, self.size >> height, right);
         }
         self.roots.push(right);
         self.size += 1;
@@ -111,6 +119,38 @@ pub fn consistency(first: u64, second: u64) -> Vec<Range> {
     path
 }
 
+/// Whether a path proves that the tree of the first size and root is the beginning of that of the
+/// second: RFC 9162, section 2.1.4.2.
+#[must_use]
+pub fn goes_on(first: (u64, &Digest), second: (u64, &Digest), path: &[Digest]) -> bool {
+    if first.0 == 0 || first.0 >= second.0 {
+        return first == second && path.is_empty();
+    }
+    let (mut old, mut new) = (first.0 - 1, second.0 - 1);
+    // Where the old tree is a full subtree of the new one, its root is known.
+    let begins = first.0.is_power_of_two().then_some(first.1);
+    let mut path = begins.into_iter().chain(path);
+    let Some(start) = path.next() else { return false };
+    let full = old.trailing_ones();
+    (old, new) = (old >> full, new >> full);
+    let (mut old_root, mut new_root) = (*start, *start);
+    for other in path {
+        if new == 0 {
+            return false;
+        }
+        if old & 1 == 1 || old == new {
+            (old_root, new_root) = (node(other, &old_root), node(other, &new_root));
+            while old & 1 == 0 && old != 0 {
+                (old, new) = (old >> 1, new >> 1);
+            }
+        } else {
+            new_root = node(&new_root, other);
+        }
+        (old, new) = (old >> 1, new >> 1);
+    }
+    new == 0 && old_root == *first.1 && new_root == *second.1
+}
+
 /// Where a tree of these leaves parts: the left side is the largest power of two below its size.
 const fn split(range: &Range) -> u64 {
     let size = range.end - range.start;
@@ -146,6 +186,44 @@ mod tests {
             let again = Frontier::of(frontier.size(), frontier.roots().to_vec());
             assert_eq!(again.as_ref(), Some(&frontier));
         }
+    }
+
+    #[test]
+    fn a_path_from_one_tree_to_another_is_told_from_a_wrong_one() {
+        for second in 1..40 {
+            let all = leaves(second);
+            for first in 1..=second {
+                let part = |range: Range| {
+                    let bounds = range.start.try_into().unwrap()..range.end.try_into().unwrap();
+                    by_definition(&all[bounds])
+                };
+                let (old, new) = (part(0..first), part(0..second));
+                let mut path: Vec<Digest> =
+                    consistency(first, second).into_iter().map(part).collect();
+                assert!(goes_on((first, &old), (second, &new), &path), "{first} {second}");
+                let other = Digest::of(b"other");
+                assert!(!goes_on((first, &other), (second, &new), &path), "{first} {second}");
+                assert!(!goes_on((first, &old), (second, &other), &path), "{first} {second}");
+                path.push(other);
+                assert!(!goes_on((first, &old), (second, &new), &path), "{first} {second}");
+            }
+        }
+    }
+
+    #[test]
+    fn full_subtrees_are_seen_once() {
+        let (all, mut seen, mut tree) = (leaves(37), Vec::new(), Frontier::default());
+        for leaf in &all {
+            tree.push_seen(*leaf, |height, number, root| seen.push((height, number, root)));
+        }
+        seen.sort_unstable_by_key(|(height, number, _)| (*height, *number));
+        let mut wanted = Vec::new();
+        for height in 0..6 {
+            for (number, leaves) in (0..).zip(all.chunks_exact(1 << height)) {
+                wanted.push((height, number, by_definition(leaves)));
+            }
+        }
+        assert_eq!(seen, wanted);
     }
 
     #[test]

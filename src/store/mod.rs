@@ -15,6 +15,7 @@ mod side_tables;
 pub mod sqlite;
 mod validate;
 pub mod verify;
+mod words;
 
 pub use aggregate_store::{
     AggregateStore, CacheLimits, Commit, Committed, Context, Loaded, Place, SNAPSHOT_EVERY,

@@ -47,10 +47,15 @@ impl<K: Hash + Eq + Clone, V> Recent<K, V> {
 
     /// The value under `key`, which counts as used now.
     pub(super) fn get(&mut self, key: &K) -> Option<&V> {
+        self.get_mut(key).map(|value| &*value)
+    }
+
+    /// The same, to be changed to one of the same weight.
+    pub(super) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         if let Some((value, weight)) = self.old.remove(key) {
             self.insert(key.clone(), value, weight);
         }
-        self.young.entries.get(key).map(|(value, _)| value)
+        self.young.entries.get_mut(key).map(|(value, _)| value)
     }
 
     pub(super) fn insert(&mut self, key: K, value: V, weight: usize) {

@@ -2,15 +2,19 @@
 //! that were kept elsewhere. docs/audit.md says what each can show and what it cannot.
 
 mod check;
+mod subtrees;
 
 pub use check::{Cause, Fault, Given, Report, check};
+pub use subtrees::{Subtree, Subtrees};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use specline_aggregates::{Digest, Timestamp};
 
 use super::audit::{Audit, Leaf, Run, Seal};
-use super::merkle::{self, Frontier, Range};
+use super::merkle::{self, Frontier};
 use super::{LogError, Position};
+use subtrees::{Source, roots};
 
 /// Leaves of one seal at most: what is sealed in one transaction.
 const MAX_LEAVES: u64 = 100_000;
@@ -18,8 +22,11 @@ const MAX_LEAVES: u64 = 100_000;
 /// Leaves of one row.
 const RUN: usize = 4_096;
 
-/// Rows of leaves that are read at a time.
-const RUNS: usize = 16;
+/// Rows of leaves that are read at a time: first a few, then more as long as they are short.
+const RUNS: std::ops::Range<usize> = 2..1_024;
+
+/// Leaves that are read at a time, if the rows to come are no longer than those before.
+const AT_ONCE: usize = 65_536;
 
 /// Seals everything up to `head`; the last seal, if any was made.
 pub async fn seal(log: &dyn Audit, head: Position) -> Result<Option<Seal>, LogError> {
@@ -36,6 +43,7 @@ pub async fn seal(log: &dyn Audit, head: Position) -> Result<Option<Seal>, LogEr
     while tree.size() < head.0 {
         made = Some(seal_some(log, &mut tree, head.0).await?);
     }
+    subtrees::fill(log, tree.size()).await?;
     Ok(made)
 }
 
@@ -79,7 +87,7 @@ fn gone(position: u64) -> LogError {
 }
 
 /// That an event is in the log that was sealed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Proof {
     pub position: u64,
     /// Microseconds since 1970, as the leaf has them.
@@ -95,7 +103,7 @@ pub struct Proof {
 }
 
 /// That what was sealed first is the beginning of what was sealed second.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Consistency {
     pub first_size: u64,
     pub first_root: Digest,
@@ -135,14 +143,19 @@ pub async fn prove(log: &dyn Audit, position: u64, size: Option<u64>) -> Result<
     let ranges = merkle::inclusion(index, seal.n);
     let mut wanted = ranges.clone();
     wanted.push(index..index + 1);
-    let mut path = roots(log, &wanted).await?.ok_or(NoProof::Damaged(seal.n))?;
-    let leaf = path.pop().expect("there is a root for each range");
-    if leaf != event.digest() {
-        return Err(NoProof::Changed(position));
+    let mut found = None;
+    for source in [Source::Subtrees, Source::LeavesAlone] {
+        let Some(mut path) = roots(log, &wanted, source).await? else { break };
+        let leaf = path.pop().expect("there is a root for each range");
+        if leaf != event.digest() {
+            return Err(NoProof::Changed(position));
+        }
+        if climb(index, seal.n, leaf, &path) == seal.root {
+            found = Some((leaf, path));
+            break;
+        }
     }
-    if climb(index, seal.n, leaf, &path) != seal.root {
-        return Err(NoProof::Damaged(seal.n));
-    }
+    let (leaf, path) = found.ok_or(NoProof::Damaged(seal.n))?;
     Ok(Proof {
         position,
         recorded_at_us: event.recorded_at.micros(),
@@ -178,7 +191,15 @@ pub async fn prove_consistency(
         return Err(NoProof::NoSeal(old.n));
     }
     let ranges = merkle::consistency(old.n, new.n);
-    let path = roots(log, &ranges).await?.ok_or(NoProof::Damaged(new.n))?;
+    let mut found = None;
+    for source in [Source::Subtrees, Source::LeavesAlone] {
+        let Some(path) = roots(log, &ranges, source).await? else { break };
+        if merkle::goes_on((old.n, &old.root), (new.n, &new.root), &path) {
+            found = Some(path);
+            break;
+        }
+    }
+    let path = found.ok_or(NoProof::Damaged(new.n))?;
     Ok(Consistency {
         first_size: old.n,
         first_root: old.root,
@@ -193,32 +214,17 @@ async fn exactly(log: &dyn Audit, n: u64) -> Result<Seal, NoProof> {
     found.ok_or(NoProof::NoSeal(n))
 }
 
-/// The root of each range, from one pass over the leaves that are kept. None: one is missing.
-async fn roots(log: &dyn Audit, ranges: &[Range]) -> Result<Option<Vec<Digest>>, LogError> {
-    let mut order: Vec<usize> = (0..ranges.len()).collect();
-    order.sort_unstable_by_key(|&i| ranges[i].start);
-    let mut roots = vec![Digest::of(b""); ranges.len()];
-    let mut kept = Kept::new(log);
-    for i in order {
-        let mut tree = Frontier::default();
-        for index in ranges[i].clone() {
-            let Some(leaf) = kept.leaf(index + 1).await? else { return Ok(None) };
-            tree.push(leaf);
-        }
-        roots[i] = tree.root();
-    }
-    Ok(Some(roots))
-}
-
 /// The leaves that are kept, read in order, a few runs at a time.
 pub(super) struct Kept<'a> {
     log: &'a dyn Audit,
     runs: std::collections::VecDeque<Run>,
+    /// How many are read next.
+    limit: usize,
 }
 
 impl<'a> Kept<'a> {
     pub(super) fn new(log: &'a dyn Audit) -> Self {
-        Self { log, runs: std::collections::VecDeque::new() }
+        Self { log, runs: std::collections::VecDeque::new(), limit: RUNS.start }
     }
 
     /// The leaf of a position; positions must rise from call to call.
@@ -228,7 +234,10 @@ impl<'a> Kept<'a> {
             self.runs.pop_front();
         }
         if self.runs.is_empty() {
-            self.runs = self.log.runs(position, RUNS).await?.into();
+            self.runs = self.log.runs(position, self.limit).await?.into();
+            let longest = self.runs.iter().map(|run| run.leaves.len()).max().unwrap_or(1);
+            let most = (AT_ONCE / longest.max(1)).clamp(RUNS.start, RUNS.end);
+            self.limit = (self.limit * 2).min(most);
             while self.runs.front().is_some_and(|run| ends(run) <= position) {
                 self.runs.pop_front();
             }

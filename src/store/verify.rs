@@ -1,12 +1,16 @@
 //! Recomputes the hash chain of every stream, event by event, and names the first that differs. It
 //! knows no database: a store gives its rows as they lie there, through [`Scan`].
 
-use async_trait::async_trait;
-use specline_aggregates::Timestamp;
+mod batch;
+mod chains;
 
-use super::chain::{Content, GENESIS, chain_hash};
-use super::recent::Recent;
-use super::{LogError, Position, Recorded, StreamHead, StreamId};
+pub use batch::{Batch, Row, Sink};
+
+use async_trait::async_trait;
+
+use super::audit::Leaf;
+use super::{LogError, Position, Recorded, StreamHead};
+use chains::Check;
 
 /// Events read at a time.
 const PAGE: usize = 5_000;
@@ -14,9 +18,6 @@ const PAGE: usize = 5_000;
 /// Bytes of payloads and metadata after which a store ends a page early: events may have megabytes,
 /// and memory must not grow with them.
 pub const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
-
-/// Ends of streams kept in memory; those of others are read again when they are met.
-const MAX_CACHED_STREAMS: usize = 65_536;
 
 /// A row of the log that is there, and is no event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +37,29 @@ pub trait Scan: Send + Sync {
     /// At most `limit` rows at or after position `from`, in order; fewer after [`MAX_PAGE_BYTES`],
     /// and none only where there are none.
     async fn scan(&self, from: Position, limit: usize) -> Result<Vec<Scanned>, LogError>;
+
+    /// Puts the rows from `from` to `to` into `sink`, in order and as fast as it takes them; ends
+    /// where there are none, behind one that cannot be read, or when no more are wanted.
+    async fn pour(&self, from: Position, to: Position, sink: Sink) -> Result<(), LogError> {
+        let mut next = from;
+        while next <= to {
+            let left = usize::try_from((to.0 - next.0).saturating_add(1)).unwrap_or(PAGE);
+            let mut rows = self.scan(next, left.min(PAGE)).await?.into_iter().peekable();
+            if rows.peek().is_none() {
+                return Ok(());
+            }
+            while rows.peek().is_some() {
+                let batch = batch_of(&mut rows);
+                let last = batch.last();
+                if !sink.put(batch).await {
+                    return Ok(());
+                }
+                let Some(last) = last else { return Ok(()) };
+                next = Position(last.0.saturating_add(1));
+            }
+        }
+        Ok(())
+    }
 
     /// The highest position that was ever given out, whether or not its event is still there.
     async fn given_out(&self) -> Result<Position, LogError>;
@@ -85,7 +109,7 @@ pub enum Cause {
 }
 
 /// Checks the events from position `from` to `to` (both included; `to` may lie beyond the end).
-/// A difference is an answer, not an error. `progress` is called after each page with the last
+/// A difference is an answer, not an error. `progress` is called now and then with the last
 /// position checked.
 pub async fn verify(
     log: &dyn Scan,
@@ -101,173 +125,38 @@ pub async fn verify(
     .await
 }
 
-/// The same, and hands each page of checked events on.
+/// The same, and hands on the leaves of what was checked.
 pub async fn verify_each(
     log: &dyn Scan,
     from: Position,
     to: Position,
-    mut each: impl FnMut(&[Recorded]) + Send,
+    mut each: impl FnMut(&[Leaf]) + Send,
 ) -> Result<Verification, LogError> {
     let mut check = Check::begin(log, from.0.max(1)).await?;
-    let mut page = check.read(to).await?;
     loop {
-        if page.is_empty() {
-            page = check.look_for_a_cut(to).await?;
+        // Rows are read while those before them are checked.
+        let (sink, batches) = batch::channel();
+        let poured = log.pour(check.next(), to, sink);
+        let (poured, checked) = tokio::join!(poured, check.all(log, batches, &mut each));
+        check = checked?;
+        if check.difference.is_none() {
+            poured?;
         }
-        let Some(last) = page.last() else { return Ok(check.into_verification()) };
-        // The next page is read while this one is checked.
-        let after = position_of(last);
-        let next = read(log, Position(after.0.saturating_add(1)), to);
-        let (next, checked) = tokio::join!(next, check.page(page));
-        each(&checked?);
-        if check.difference.is_some() {
+        if !check.goes_on(log, to).await? {
             return Ok(check.into_verification());
         }
-        page = next?;
     }
 }
 
-fn position_of(row: &Scanned) -> Position {
-    row.as_ref().map_or_else(|unreadable| unreadable.position, |event| event.position)
-}
-
-/// A page of rows from `from` on, and no further than as many rows as there may be up to `to`.
-async fn read(log: &dyn Scan, from: Position, to: Position) -> Result<Vec<Scanned>, LogError> {
-    let left = to.0.saturating_add(1).saturating_sub(from.0);
-    match usize::try_from(left).unwrap_or(usize::MAX).min(PAGE) {
-        0 => Ok(Vec::new()),
-        limit => log.scan(from, limit).await,
-    }
-}
-
-/// Where a verification stands.
-struct Check<'a> {
-    log: &'a dyn Scan,
-    events: u64,
-    /// Of the last event that was checked, or the one before the first.
-    position: u64,
-    recorded_at: Option<Timestamp>,
-    heads: Recent<StreamId, StreamHead>,
-    difference: Option<Difference>,
-}
-
-impl<'a> Check<'a> {
-    async fn begin(log: &'a dyn Scan, from: u64) -> Result<Self, LogError> {
-        let before = match from {
-            1 => Vec::new(),
-            _ => log.scan(Position(from - 1), 1).await?,
-        };
-        let before = before.first().and_then(|row| row.as_ref().ok());
-        let before = before.filter(|event| event.position.0 == from - 1);
-        Ok(Self {
-            log,
-            events: 0,
-            position: from - 1,
-            recorded_at: before.map(|event| event.recorded_at),
-            heads: Recent::new(MAX_CACHED_STREAMS, usize::MAX),
-            difference: None,
-        })
-    }
-
-    fn into_verification(self) -> Verification {
-        Verification {
-            events: self.events,
-            checked_to: Position(self.position),
-            first_difference: self.difference,
+fn batch_of(rows: &mut impl Iterator<Item = Scanned>) -> Batch {
+    let mut batch = Batch::default();
+    while !batch.is_full()
+        && let Some(row) = rows.next()
+    {
+        match row {
+            Ok(event) => batch.push(Row::of(&event)),
+            Err(unreadable) => batch.break_off(unreadable),
         }
     }
-
-    async fn read(&self, to: Position) -> Result<Vec<Scanned>, LogError> {
-        read(self.log, Position(self.position + 1), to).await
-    }
-
-    /// The events of a page up to the first difference.
-    async fn page(&mut self, page: Vec<Scanned>) -> Result<Vec<Recorded>, LogError> {
-        let mut checked = Vec::with_capacity(page.len());
-        for row in page {
-            match row {
-                Ok(event) => {
-                    self.event(&event).await?;
-                    if self.difference.is_some() {
-                        break;
-                    }
-                    checked.push(event);
-                }
-                Err(unreadable) => {
-                    self.difference = Some(Difference {
-                        position: unreadable.position,
-                        stream: "?".to_owned(),
-                        sequence: unreadable.sequence,
-                        cause: Cause::Unreadable { cause: unreadable.cause },
-                    });
-                    break;
-                }
-            }
-        }
-        Ok(checked)
-    }
-
-    async fn event(&mut self, event: &Recorded) -> Result<(), LogError> {
-        if let Some(cause) = self.compare(event).await? {
-            self.difference = Some(Difference {
-                position: event.position,
-                stream: event.stream.to_string(),
-                sequence: event.sequence,
-                cause,
-            });
-            return Ok(());
-        }
-        self.events += 1;
-        self.position = event.position.0;
-        self.recorded_at = Some(event.recorded_at);
-        let head = StreamHead { version: event.sequence, hash: event.hash };
-        self.heads.insert(event.stream.clone(), head, 0);
-        Ok(())
-    }
-
-    async fn compare(&mut self, event: &Recorded) -> Result<Option<Cause>, LogError> {
-        if event.position.0 != self.position + 1 {
-            return Ok(Some(Cause::PositionGap { expected: Position(self.position + 1) }));
-        }
-        if self.recorded_at.is_some_and(|earlier| event.recorded_at < earlier) {
-            return Ok(Some(Cause::TimeGoesBack));
-        }
-        let previous = match self.heads.get(&event.stream) {
-            Some(head) => Some(*head),
-            // Sequences begin at 1: there is nothing to look for.
-            None if event.sequence <= 1 => None,
-            None => self.log.head_before(event).await?,
-        };
-        let previous = previous.unwrap_or(StreamHead { version: 0, hash: GENESIS });
-        if event.sequence != previous.version + 1 {
-            return Ok(Some(Cause::SequenceGap { expected: previous.version + 1 }));
-        }
-        let content = Content {
-            event_type: &event.event_type,
-            event_version: &event.event_version,
-            payload: &event.payload,
-            metadata: &event.metadata,
-        };
-        let hash = chain_hash(&previous.hash, &event.stream, event.sequence, content);
-        Ok((hash != event.hash).then_some(Cause::HashMismatch))
-    }
-
-    /// Where the rows end: the page that came meanwhile, if one did; else a difference, if
-    /// positions were given out beyond the end.
-    async fn look_for_a_cut(&mut self, to: Position) -> Result<Vec<Scanned>, LogError> {
-        if self.position >= to.0 {
-            return Ok(Vec::new());
-        }
-        let last = self.log.given_out().await?;
-        let page = self.read(to).await?;
-        if page.is_empty() && last.0 > self.position {
-            self.difference = Some(Difference {
-                position: Position(self.position + 1),
-                stream: "?".to_owned(),
-                sequence: 0,
-                cause: Cause::Truncated { last },
-            });
-        }
-        Ok(page)
-    }
+    batch
 }

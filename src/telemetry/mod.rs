@@ -61,6 +61,13 @@ pub fn start(filter: EnvFilter, format: Format) {
     };
     let subscriber = tracing_subscriber::registry().with(lines.with_filter(filter).boxed());
     #[cfg(feature = "otel")]
-    let subscriber = subscriber.with(otel::layer());
+    let (subscriber, problem) = match otel::layer() {
+        Ok(layer) => (subscriber.with(layer), None),
+        Err(problem) => (subscriber.with(None), Some(problem)),
+    };
     drop(tracing::subscriber::set_global_default(subscriber));
+    #[cfg(feature = "otel")]
+    if let Some(problem) = problem {
+        tracing::warn!(problem, "no traces are sent");
+    }
 }

@@ -15,12 +15,18 @@ pub fn parent<'a>(header: impl FnOnce(&str) -> Option<&'a str>) -> Option<String
     header(TRACEPARENT).filter(|text| is_well_formed(text)).map(str::to_owned)
 }
 
-/// Runs `work`, and the span that it is in, as part of the trace.
-pub async fn within<F: Future>(parent: Option<String>, work: F) -> F::Output {
+/// Makes `span` a part of the trace of `parent`. Once it was entered, it is too late for that.
+pub fn adopt(span: &tracing::Span, parent: Option<&str>) {
     #[cfg(feature = "otel")]
-    if let Some(parent) = &parent {
-        super::otel::adopt(&tracing::Span::current(), parent);
+    if let Some(parent) = parent {
+        super::otel::adopt(span, parent);
     }
+    #[cfg(not(feature = "otel"))]
+    let _ = (span, parent);
+}
+
+/// Runs `work` as part of the trace.
+pub async fn within<F: Future>(parent: Option<String>, work: F) -> F::Output {
     CURRENT.scope(parent, work).await
 }
 

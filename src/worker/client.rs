@@ -168,7 +168,8 @@ impl Client {
         if status.is_success() {
             return Ok(Tried::Answered(text));
         }
-        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+        let later = [StatusCode::TOO_MANY_REQUESTS, StatusCode::REQUEST_TIMEOUT];
+        if status.is_server_error() || later.contains(&status) {
             tracing::info!(%status, "the engine cannot answer now; trying again");
             self.look_elsewhere(&base);
             return Ok(Tried::Again);

@@ -41,6 +41,7 @@ pub(super) async fn run(
 }
 
 fn masked(note: Note, mask: &Mask) -> Note {
-    let body = mask.apply(&note.body.to_string());
+    // The engine takes no U+0000, and agents print what they like.
+    let body = mask.apply(&note.body.to_string()).replace("\\u0000", "\\ufffd");
     Note { kind: note.kind, body: serde_json::from_str(&body).unwrap_or(Value::Null) }
 }

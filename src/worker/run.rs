@@ -199,7 +199,8 @@ impl Worker {
         error: &AgentError,
     ) -> Result<Assignment, CallError> {
         let kind: FailureKind = error.kind();
-        let message = self.mask.apply(&error.to_string());
+        // The engine takes no U+0000, and agents print what they like.
+        let message = self.mask.apply(&error.to_string()).replace('\0', "\u{FFFD}");
         tracing::warn!(%phase, attempt, cause = message, "the attempt failed");
         let report = FailureReport {
             phase,

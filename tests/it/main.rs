@@ -1,5 +1,6 @@
 //! The one integration test binary: one to build, one to link.
 
+mod abuse;
 mod access;
 mod audit;
 mod crash;

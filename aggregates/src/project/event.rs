@@ -1,11 +1,13 @@
 //! The events of a project. Names and fields are for ever, as those of a spec.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Policy, ProjectId};
 
 /// What a person says of a project.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ProjectSettings")]
 pub struct Settings {
     pub name: String,
     /// The repository's folder. The project's id is derived from it, so it never changes.

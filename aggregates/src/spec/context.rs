@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::event::{Payload, Repository};
@@ -12,7 +13,8 @@ use super::state::{Feedback, Spec};
 use crate::{Digest, Finding, Phase, RawJson, SpecId};
 
 /// What the agent is given, beside the prompt.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "PhaseContext")]
 pub struct Context {
     pub spec: SpecContext,
     pub phase: Phase,
@@ -25,7 +27,7 @@ pub struct Context {
     pub steps: Vec<StepContext>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct SpecContext {
     pub id: Option<SpecId>,
     pub title: String,
@@ -33,7 +35,7 @@ pub struct SpecContext {
     pub repository: Option<Repository>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct FeedbackContext {
     pub attempt: u32,
     pub kind: &'static str,
@@ -42,7 +44,7 @@ pub struct FeedbackContext {
     pub findings: Vec<Finding>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct StepContext {
     pub number: u32,
     pub name: String,

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use specline_aggregates::access_key::{Event, Scope};
 use specline_aggregates::{AccessKeyId, ProjectId, Timestamp};
@@ -14,7 +15,7 @@ use crate::framework::{
 };
 
 /// A key at a glance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AccessKeyLine {
     pub id: AccessKeyId,
     pub name: String,

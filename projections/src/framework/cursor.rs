@@ -1,5 +1,6 @@
 //! Where a read model stands in which log.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -16,7 +17,8 @@ pub struct LogId {
 }
 
 /// Why a read model stopped, and at which event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "ProjectionFailure")]
 pub struct Failure {
     pub position: u64,
     pub cause: String,

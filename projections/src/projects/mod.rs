@@ -1,6 +1,7 @@
 //! The projects that people have named. A repository that nobody named has a project id all the
 //! same, and no row here.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use specline_aggregates::project::{Event, Settings};
 use specline_aggregates::{ProjectId, Timestamp};
@@ -12,7 +13,7 @@ use crate::framework::{
 };
 
 /// A project at a glance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProjectLine {
     pub id: ProjectId,
     #[serde(flatten)]

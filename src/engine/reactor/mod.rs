@@ -115,14 +115,14 @@ impl Engine {
     }
 
     async fn react_to(&self, event: &Envelope) -> Result<(), EngineError> {
-        let follow_ups = match &event.event {
+        let (follow_ups, project) = match &event.event {
             DomainEvent::Spec(spec_event) => {
                 let follow = rules::after_spec(spec_event);
                 if follow.is_empty() {
                     return Ok(());
                 }
                 let spec = self.spec(event.aggregate_id.into()).await?;
-                rules::on_spec(follow, &spec)
+                (rules::on_spec(follow, &spec), spec.brief().map(|brief| brief.project))
             }
             DomainEvent::Task(task_event) => {
                 let after = rules::after_task(task_event);
@@ -131,13 +131,18 @@ impl Engine {
                 }
                 let task = self.commands().tasks.load_fresh(event.aggregate_id).await?;
                 let mates = self.tasks_of_same_spec(&task.state).await?;
-                rules::on_task_outcome(&task.state, after, &mates)
+                let project = task.state.work().map(|work| work.project);
+                (rules::on_task_outcome(&task.state, after, &mates), project)
             }
             DomainEvent::Ticket(_) | DomainEvent::Project(_) | DomainEvent::AccessKey(_) => {
                 return Ok(());
             }
         };
         let origin = Origin::of(Actor::Duty("reactor"), event.aggregate_id).because(event.position);
+        let origin = match project {
+            Some(project) => origin.within(project),
+            None => origin,
+        };
         for (n, follow_up) in follow_ups.iter().enumerate() {
             let keyed = Keyed::of_engine(format!("react/{n}/{}", event.position));
             self.follow_up(follow_up, Order::from(&origin).keyed(Some(&keyed))).await?;

@@ -2,21 +2,26 @@
 //! and the pages of the error codes.
 
 mod errors;
+mod log;
 mod openapi;
 mod operation;
 mod operations;
+mod work;
 
-use axum::Json;
+use std::sync::LazyLock;
+
+use axum::body::Bytes;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use serde_json::Value;
 
 pub use errors::ERRORS;
 pub(super) use errors::{error, place};
 pub use openapi::document;
 
-pub(super) async fn openapi() -> Json<&'static Value> {
-    Json(openapi::once())
+/// Written once: whoever asks may be a stranger, and ask often.
+pub(super) async fn openapi() -> Response {
+    static TEXT: LazyLock<Bytes> = LazyLock::new(|| openapi::once().to_string().into());
+    ([(header::CONTENT_TYPE, "application/json")], TEXT.clone()).into_response()
 }
 
 pub(super) async fn page() -> Response {

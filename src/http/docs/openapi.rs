@@ -17,8 +17,10 @@ use crate::protocol::Problem;
 const WRITES: [&str; 2] = ["POST", "PATCH"];
 
 /// Posts that take no `Idempotency-Key`: what they do is to be done each time.
-const UNKEYED: [&str; 4] =
-    ["worker_heartbeat", "worker_events", "worker_attach", "rebuild_projection"];
+const UNKEYED: [&str; 2] = ["worker_heartbeat", "worker_events"];
+
+/// Kinds of text whose lines hold JSON.
+const LINED: [&str; 2] = ["application/x-ndjson", "text/event-stream"];
 
 /// The document, made once.
 pub(super) fn once() -> &'static Value {
@@ -77,10 +79,7 @@ fn described(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
         "summary": operation.summary,
         "tags": [tag(operation.path)],
         "parameters": parameters,
-        "responses": {
-            operation.status.to_string(): answer(operation, generator),
-            "default": { "$ref": "#/components/responses/Problem" },
-        },
+        "responses": answers(operation, generator),
     });
     let (security, scope) = need(operation);
     described["security"] = security;
@@ -185,6 +184,9 @@ fn of_headers(operation: &Operation) -> Vec<Value> {
         let what = "The version that the write goes by; another one is refused with 412.";
         headers.push(header("If-Match", what, schema));
     }
+    if let Some((name, what, pattern)) = operation.header {
+        headers.push(header(name, what, json!({ "type": "string", "pattern": pattern })));
+    }
     headers
 }
 
@@ -193,22 +195,28 @@ fn with(mut value: Value, name: &str, text: &str) -> Value {
     value
 }
 
-fn answer(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
-    let content: Map<String, Value> = match operation.answer {
-        Answer::Json(schema) => {
-            let schema = json!({ "schema": schema(generator) });
-            Map::from_iter([("application/json".to_owned(), schema)])
+fn answers(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
+    let Answer { json, text, line, other } = operation.answer;
+    let line = line.map(|line| line(generator));
+    let mut content = Map::new();
+    if let Some(json) = json {
+        content.insert("application/json".to_owned(), json!({ "schema": json(generator) }));
+    }
+    for kind in text {
+        let mut schema = json!({ "type": "string" });
+        if let Some(line) = line.as_ref().filter(|_| LINED.contains(kind)) {
+            schema["x-line"] = json!(line);
         }
-        Answer::Text(kinds) => {
-            let content = |kind: &&str| {
-                let json = *kind == "application/json";
-                let schema = if json { json!({}) } else { json!({ "type": "string" }) };
-                ((*kind).to_owned(), json!({ "schema": schema }))
-            };
-            kinds.iter().map(content).collect()
-        }
-    };
-    json!({ "description": "It was done, or is shown.", "content": content })
+        content.insert((*kind).to_owned(), json!({ "schema": schema }));
+    }
+    let done = json!({ "description": "It was done, or is shown.", "content": content });
+    let problem = json!({ "$ref": "#/components/responses/Problem" });
+    let mut answers = json!({ operation.status.to_string(): done, "default": problem });
+    if let Some((status, schema)) = other {
+        let content = json!({ "application/json": { "schema": schema(generator) } });
+        answers[status.to_string()] = json!({ "description": "It is not so.", "content": content });
+    }
+    answers
 }
 
 /// Says of every unsigned number how large it may be: `format` alone binds nobody.

@@ -8,11 +8,18 @@ pub(super) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
 /// What comes out.
 #[derive(Clone, Copy)]
-pub(super) enum Answer {
-    Json(SchemaOf),
+pub(super) struct Answer {
+    pub json: Option<SchemaOf>,
     /// Text of these kinds.
-    Text(&'static [&'static str]),
+    pub text: &'static [&'static str],
+    /// What a line of such text holds, where it holds JSON.
+    pub line: Option<SchemaOf>,
+    /// A status other than that of success which is no problem document.
+    pub other: Option<(u16, SchemaOf)>,
 }
+
+/// A header that this operation reads, with what it means and the form that it has.
+pub(super) type Header = (&'static str, &'static str, &'static str);
 
 #[derive(Clone, Copy)]
 pub(super) struct Operation {
@@ -26,6 +33,7 @@ pub(super) struct Operation {
     pub answer: Answer,
     /// Whether it takes `If-Match`.
     pub conditional: bool,
+    pub header: Option<Header>,
 }
 
 fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
@@ -36,19 +44,16 @@ fn inline<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     T::json_schema(generator)
 }
 
-fn anything(_: &mut SchemaGenerator) -> Schema {
-    schemars::json_schema!({ "type": "object" })
-}
-
 impl Operation {
     const fn new(
         (method, path): (&'static str, &'static str),
         id: &'static str,
         summary: &'static str,
     ) -> Self {
-        let answer = Answer::Json(anything);
-        let (query, body) = (None, None);
-        Self { method, path, id, summary, query, body, status: 200, answer, conditional: false }
+        let answer = Answer { json: None, text: &[], line: None, other: None };
+        let (query, body, header) = (None, None, None);
+        let (status, conditional) = (200, false);
+        Self { method, path, id, summary, query, body, status, answer, conditional, header }
     }
 
     pub fn query<T: JsonSchema>(mut self) -> Self {
@@ -62,12 +67,34 @@ impl Operation {
     }
 
     pub fn gives<T: JsonSchema>(mut self) -> Self {
-        self.answer = Answer::Json(of::<T>);
+        self.answer.json = Some(of::<T>);
+        self
+    }
+
+    pub const fn gives_schema(mut self, schema: SchemaOf) -> Self {
+        self.answer.json = Some(schema);
         self
     }
 
     pub const fn text(mut self, kinds: &'static [&'static str]) -> Self {
-        self.answer = Answer::Text(kinds);
+        self.answer.text = kinds;
+        self
+    }
+
+    /// Each line of the text holds a `T`.
+    pub fn lines<T: JsonSchema>(mut self, kinds: &'static [&'static str]) -> Self {
+        self.answer.text = kinds;
+        self.answer.line = Some(of::<T>);
+        self
+    }
+
+    pub fn or<T: JsonSchema>(mut self, status: u16) -> Self {
+        self.answer.other = Some((status, of::<T>));
+        self
+    }
+
+    pub const fn reads(mut self, header: Header) -> Self {
+        self.header = Some(header);
         self
     }
 

@@ -24,14 +24,22 @@ const follow = (schema, document_, depth) => {
 const shown = (content, document_) => {
   const box = make("div");
   for (const [kind, one] of Object.entries(content || {})) {
+    const { "x-line": line, ...schema } = one.schema;
     box.append(make("p", kind));
-    box.append(make("pre", JSON.stringify(follow(one.schema, document_, 3), null, 2)));
+    box.append(make("pre", JSON.stringify(follow(schema, document_, 3), null, 2)));
+    if (line) {
+      box.append(make("p", "each line, or the data of each event:"));
+      box.append(make("pre", JSON.stringify(follow(line, document_, 3), null, 2)));
+    }
   }
   return box;
 };
 
 const parameters = (list) => {
   const table = make("table");
+  const head = make("tr");
+  for (const title of ["name", "in", "form", "meaning"]) head.append(make("th", title));
+  table.append(head);
   for (const one of list) {
     const row = make("tr");
     const { description, ...schema } = one.schema;
@@ -44,6 +52,7 @@ const parameters = (list) => {
 
 const operation = (path, method, one, document_) => {
   const box = make("details");
+  box.id = one.operationId;
   box.dataset.words = `${method} ${path} ${one.summary} ${one.operationId}`.toLowerCase();
   const head = make("summary");
   head.append(make("span", method.toUpperCase(), "method"), make("code", path));
@@ -92,7 +101,20 @@ const show = (document_) => {
     for (const box of main.querySelectorAll("details")) {
       box.hidden = !box.dataset.words.includes(word);
     }
+    // A heading stands for as long as something stands under it.
+    for (const [tag, boxes] of by) {
+      document.getElementById(tag).hidden = boxes.every((box) => box.hidden);
+    }
   });
+  // An address may name an operation: /api/docs#read_spec.
+  const reveal = () => {
+    const box = document.getElementById(window.location.hash.slice(1));
+    if (!box) return;
+    if (box.tagName === "DETAILS") box.open = true;
+    box.scrollIntoView();
+  };
+  window.addEventListener("hashchange", reveal);
+  reveal();
 };
 
 fetch("/api/openapi.json")

@@ -3,8 +3,9 @@
 use specline_aggregates::Digest;
 
 use super::{CopySource, Table};
+use crate::store::audit::Leaf;
 use crate::store::verify::{Verification, verify_each};
-use crate::store::{LogError, Position, Recorded};
+use crate::store::{LogError, Position};
 
 /// Rows of a table read at a time.
 pub(super) const ROWS: usize = 1_000;
@@ -27,11 +28,11 @@ impl Tally {
         mut progress: impl FnMut(Position) + Send,
     ) -> Result<(Self, Verification), LogError> {
         let mut hasher = blake3::Hasher::new();
-        let verified = verify_each(house, Position(1), Position(u64::MAX), |page| {
-            for event in page {
-                add(&mut hasher, event);
+        let verified = verify_each(house, Position(1), Position(u64::MAX), |leaves| {
+            for leaf in leaves {
+                add(&mut hasher, leaf);
             }
-            if let Some(last) = page.last() {
+            if let Some(last) = leaves.last() {
                 progress(last.position);
             }
         })
@@ -68,10 +69,10 @@ impl Tally {
     }
 }
 
-fn add(hasher: &mut blake3::Hasher, event: &Recorded) {
-    hasher.update(&event.position.0.to_be_bytes());
-    hasher.update(&event.recorded_at.micros().to_be_bytes());
-    hasher.update(event.hash.as_bytes());
+fn add(hasher: &mut blake3::Hasher, leaf: &Leaf) {
+    hasher.update(&leaf.position.0.to_be_bytes());
+    hasher.update(&leaf.recorded_at.micros().to_be_bytes());
+    hasher.update(leaf.hash.as_bytes());
 }
 
 async fn rows(house: &dyn CopySource, table: Table) -> Result<(u64, Digest), LogError> {

@@ -35,6 +35,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "audit",
         sql: include_str!("../../../migrations/postgres/0004_audit.sql"),
     },
+    Migration {
+        version: 5,
+        name: "seal_subtrees",
+        sql: include_str!("../../../migrations/postgres/0005_seal_subtrees.sql"),
+    },
 ];
 
 /// The schema that this program writes.

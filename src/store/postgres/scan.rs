@@ -6,8 +6,8 @@ use sqlx::{Executor, PgPool};
 
 use super::error::log_error;
 use super::log::PgLog;
-use super::rows;
-use crate::store::verify::{MAX_PAGE_BYTES, Scan, Scanned, Unreadable, Verification, verify};
+use super::{pour, rows};
+use crate::store::verify::{MAX_PAGE_BYTES, Scan, Scanned, Sink, Unreadable, Verification, verify};
 use crate::store::{LogError, Position, Recorded, StreamHead};
 
 impl PgLog {
@@ -26,6 +26,10 @@ impl PgLog {
 impl Scan for PgLog {
     async fn scan(&self, from: Position, limit: usize) -> Result<Vec<Scanned>, LogError> {
         page(&mut *acquire(self.pool()).await?, from, limit).await
+    }
+
+    async fn pour(&self, from: Position, to: Position, sink: Sink) -> Result<(), LogError> {
+        pour::pour(self.pool(), (from, to), &sink).await
     }
 
     async fn given_out(&self) -> Result<Position, LogError> {

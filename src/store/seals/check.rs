@@ -7,7 +7,7 @@ use super::Kept;
 use crate::store::audit::{Audit, Leaf, Seal};
 use crate::store::merkle::Frontier;
 use crate::store::verify::{self, verify_each};
-use crate::store::{LogError, Position, Recorded};
+use crate::store::{LogError, Position};
 
 /// Seals read at a time.
 const PAGE: usize = 10_000;
@@ -82,9 +82,9 @@ pub async fn check(
     };
     let start = tree.size();
     let mut walk = Walk::new(tree, waited_for(log, start, to.0, given).await?);
-    let chains = verify_each(log, Position(start + 1), to, |page| {
-        walk.page(page);
-        if let Some(last) = page.last() {
+    let chains = verify_each(log, Position(start + 1), to, |leaves| {
+        walk.leaves(leaves);
+        if let Some(last) = leaves.last() {
             progress(last.position);
         }
     })
@@ -207,13 +207,13 @@ impl Walk {
         }
     }
 
-    fn page(&mut self, page: &[Recorded]) {
+    fn leaves(&mut self, leaves: &[Leaf]) {
         // Behind the last seal there is nothing to compare with.
         if self.broken.is_some() || self.awaited.is_empty() {
             return;
         }
-        for event in page {
-            let leaf = Leaf::of(event).digest();
+        for leaf in leaves {
+            let leaf = leaf.digest();
             self.tree.push(leaf);
             self.since.push(leaf);
             while self.awaited.front().is_some_and(|seal| seal.n == self.tree.size()) {

@@ -1,14 +1,15 @@
-//! The trait `Audit` on `SqliteLog`: queries by index, and the tables of the seals.
+//! The trait `Audit` on `SqliteLog`: queries by the index beside the log, and the tables of the
+//! seals.
 
 use async_trait::async_trait;
-use rusqlite::types::ToSql;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::error::log_error;
+use super::index::{Found, Reader};
 use super::log::SqliteLog;
 use super::rows::{self, EVENT_COLUMNS};
 use crate::store::audit::{
-    Audit, Bounds, Column, Leaf, MAX_SCANNED, Order, Page, Query, Run, Seal, joined, parted,
+    Audit, Bounds, Leaf, MAX_SCANNED, Order, Page, Query, Run, Seal, joined, parted,
 };
 use crate::store::{LogError, Position};
 
@@ -20,8 +21,14 @@ const SEAL_COLUMNS: &str = "n, root, last_position, at, frontier";
 #[async_trait]
 impl Audit for SqliteLog {
     async fn find(&self, query: &Query) -> Result<Page, LogError> {
-        let query = query.clone();
-        self.read(move |connection| find(connection, &query)).await
+        let (query, index) = (query.clone(), self.index());
+        self.read(move |connection| find(connection, &index, &query)).await
+    }
+
+    async fn indexed(&self) -> Result<Position, LogError> {
+        let index = self.index();
+        let reached = self.read(move |connection| index.reached(connection).map_err(log_error));
+        reached.await.map(Position)
     }
 
     async fn leaves(&self, from: Position, limit: usize) -> Result<Vec<Leaf>, LogError> {
@@ -109,110 +116,105 @@ fn list<T>(
     found.collect::<Result<_, _>>().map_err(log_error)
 }
 
-/// As it stands in the index, to the letter: only then does SQLite use it.
-fn expression(column: Column) -> String {
-    let word = |name: &str| {
-        format!("CASE WHEN json_valid(metadata) THEN json_extract(metadata, '$.{name}') END")
-    };
-    match column {
-        Column::Aggregate => "aggregate_id".to_owned(),
-        Column::EventType => "event_type".to_owned(),
-        // The plus keeps it from the index that begins with it, which has another order.
-        Column::AggregateType => "+aggregate_type".to_owned(),
-        Column::Actor => word("actor"),
-        Column::Project => word("project_id"),
-        Column::Correlation => word("correlation_id"),
-        Column::Cause => word("causation_id"),
-    }
-}
-
-/// The index of a column; none goes through the whole log.
-const fn index(column: Column) -> Option<&'static str> {
-    match column {
-        Column::Aggregate => Some("events_by_aggregate"),
-        Column::EventType => Some("events_by_type"),
-        Column::Actor => Some("events_by_actor"),
-        Column::Project => Some("events_by_project"),
-        Column::Correlation => Some("events_by_correlation"),
-        Column::Cause => Some("events_by_cause"),
-        Column::AggregateType => None,
-    }
-}
-
-fn find(connection: &Connection, query: &Query) -> Result<Page, LogError> {
+/// What the index has is looked up there; what it does not have yet is looked through.
+fn find(connection: &Connection, index: &Reader, query: &Query) -> Result<Page, LogError> {
     let before = |at: Option<specline_aggregates::Timestamp>| {
         at.map(|at| position_before(connection, at.micros())).transpose().map_err(log_error)
     };
     let bounds = query.bounds(before(query.filter.from)?, before(query.filter.to)?);
-    let (found, scanned_to) = positions(connection, query, bounds).map_err(log_error)?;
-    let sql = format!("SELECT {EVENT_COLUMNS} FROM events WHERE position = ?1");
-    let mut statement = connection.prepare_cached(&sql).map_err(log_error)?;
-    let mut events = Vec::with_capacity(found.len());
-    for position in found {
-        let mut row = statement.query([position]).map_err(log_error)?;
-        if let Some(row) = row.next().map_err(log_error)? {
-            events.push(rows::recorded(row)?);
-        }
+    if query.filter.conditions().is_empty() {
+        return looked_through(connection, query, bounds, Page::default());
     }
-    Ok(query.page(events, scanned_to))
+    let reached = index.reached(connection).map_err(log_error)?;
+    match looked_up(connection, index, query, (bounds, reached))? {
+        Some(page) => Ok(page),
+        None => looked_through(connection, query, bounds, Page::default()),
+    }
 }
 
-/// The positions that fit, and where the look ended when it did not reach the end.
-fn positions(
+/// What the index has up to `reached`, and what follows in the log. None: the index failed.
+fn looked_up(
+    connection: &Connection,
+    index: &Reader,
+    query: &Query,
+    (bounds, reached): (Bounds, u64),
+) -> Result<Option<Page>, LogError> {
+    let indexed = Bounds { high: bounds.high.min(reached), ..bounds };
+    let rest = Bounds { low: bounds.low.max(reached), ..bounds };
+    let look_up = |page: Page| {
+        let limit = query.limit - page.events.len();
+        let found = index.find(&query.filter.conditions(), (indexed, query.order), limit);
+        found.map(|found| fetched(connection, query, found, page)).transpose()
+    };
+    match query.order {
+        Order::OldestFirst => match look_up(Page::default())? {
+            Some(page) if page.next.is_none() => {
+                looked_through(connection, query, rest, page).map(Some)
+            }
+            page => Ok(page),
+        },
+        Order::NewestFirst => {
+            let page = looked_through(connection, query, rest, Page::default())?;
+            if page.next.is_some() { Ok(Some(page)) } else { look_up(page) }
+        }
+    }
+}
+
+/// Adds the events at the positions that were found to `page`.
+fn fetched(
     connection: &Connection,
     query: &Query,
-    bounds: Bounds,
-) -> rusqlite::Result<(Vec<i64>, Option<u64>)> {
-    let conditions = query.filter.conditions();
-    let mut statement = connection.prepare_cached(&statement_of(query.order, &conditions))?;
-    let (low, high) = (rows::stored(bounds.low), rows::stored(bounds.high));
-    let mut values: Vec<&dyn ToSql> = vec![&low, &high];
-    values.extend(conditions.iter().map(|(_, value)| value as &dyn ToSql));
-    let mut rows = statement.query(values.as_slice())?;
-    let (mut found, mut scanned) = (Vec::new(), 0);
-    while found.len() < query.limit
-        && let Some(row) = rows.next()?
-    {
-        let position: i64 = row.get(0)?;
-        if row.get::<_, Option<bool>>(1)?.unwrap_or(false) {
-            found.push(position);
-        }
-        scanned += 1;
-        if scanned == MAX_SCANNED {
-            return Ok((found, u64::try_from(position).ok()));
-        }
-    }
-    Ok((found, None))
-}
-
-/// Goes through the first condition's index, and says of each position whether the rest fits.
-fn statement_of(order: Order, conditions: &[(Column, String)]) -> String {
-    let direction = match order {
-        Order::OldestFirst => "ASC",
-        Order::NewestFirst => "DESC",
-    };
-    let driver = conditions.first().and_then(|(column, _)| index(*column));
-    let from = driver.map_or_else(|| "NOT INDEXED".to_owned(), |name| format!("INDEXED BY {name}"));
-    let mut within = String::new();
-    let mut fits = vec!["1".to_owned()];
-    for (n, (column, _)) in conditions.iter().enumerate() {
-        let expression = expression(*column);
-        let condition = format!("({expression}) = ?{}", n + 3);
-        if n > 0 || driver.is_none() {
-            fits.push(condition);
-        } else {
-            within = format!(" AND {condition}");
-            if *column == Column::Cause {
-                // The index leaves out what has no cause.
-                within.push_str(&format!(" AND ({expression}) IS NOT NULL"));
+    found: Found,
+    mut page: Page,
+) -> Result<Page, LogError> {
+    let sql = format!("SELECT {EVENT_COLUMNS} FROM events WHERE position = ?1");
+    let mut statement = connection.prepare_cached(&sql).map_err(log_error)?;
+    for position in found.positions {
+        let mut row = statement.query([rows::stored(position)]).map_err(log_error)?;
+        if let Some(row) = row.next().map_err(log_error)? {
+            let event = rows::recorded(row)?;
+            // Two values may have one term.
+            if query.filter.fits(&event) {
+                page.events.push(event);
             }
         }
     }
-    format!(
-        "SELECT position, ({}) FROM events {from} WHERE position > ?1 AND position <= ?2{within}
-         ORDER BY position {direction}",
-        fits.join(" AND ")
-    )
+    page.next = found.stopped_at.map(Position);
+    Ok(page)
+}
+
+/// Adds what fits in `bounds` to `page`, event by event.
+fn looked_through(
+    connection: &Connection,
+    query: &Query,
+    bounds: Bounds,
+    mut page: Page,
+) -> Result<Page, LogError> {
+    let direction = match query.order {
+        Order::OldestFirst => "ASC",
+        Order::NewestFirst => "DESC",
+    };
+    let sql = format!(
+        "SELECT {EVENT_COLUMNS} FROM events WHERE position > ?1 AND position <= ?2
+         ORDER BY position {direction} LIMIT ?3"
+    );
+    let mut statement = connection.prepare_cached(&sql).map_err(log_error)?;
+    let key = (rows::stored(bounds.low), rows::stored(bounds.high), MAX_SCANNED);
+    let mut found = statement.query(key).map_err(log_error)?;
+    let mut scanned = 0;
+    while let Some(row) = found.next().map_err(log_error)? {
+        let event = rows::recorded(row)?;
+        scanned += 1;
+        let position = event.position;
+        if query.filter.fits(&event) {
+            page.events.push(event);
+        }
+        if page.events.len() == query.limit || scanned == MAX_SCANNED {
+            page.next = Some(position);
+            break;
+        }
+    }
+    Ok(page)
 }
 
 /// The last position that was recorded before `at`, in microseconds: times rise with positions.

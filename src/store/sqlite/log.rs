@@ -12,6 +12,7 @@ use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
 use super::append::AppendJob;
+use super::index::{Index, Reader};
 use super::job::{Batch, Job, Task};
 use super::readers::Readers;
 use super::writer::Writer;
@@ -40,9 +41,10 @@ pub(super) struct Parts {
     pub(super) head: watch::Receiver<Position>,
     /// Of a log that is only read: moved by what its reads see.
     pub(super) seen: Option<watch::Sender<Position>>,
-    /// Before `writer`, for they are dropped in this order: the last connection to close folds the
-    /// WAL into the file, and only the writer's may.
+    /// This and the index before `writer`, for they are dropped in this order: the last connection
+    /// to close folds the WAL into the file, and only the writer's may.
     pub(super) readers: Readers,
+    pub(super) index: Index,
     pub(super) writer: Option<Writer>,
 }
 
@@ -84,6 +86,10 @@ impl SqliteLog {
             connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
         })
         .await
+    }
+
+    pub(super) fn index(&self) -> Reader {
+        self.parts.index.reader()
     }
 
     pub(super) const fn secret_bytes(&self) -> [u8; 32] {

@@ -13,6 +13,7 @@ mod events;
 mod house;
 mod house_rows;
 mod identity;
+mod index;
 mod job;
 mod keys;
 mod leases;
@@ -26,6 +27,7 @@ mod rows;
 mod scan;
 mod side;
 mod snapshots;
+mod subtrees;
 mod telemetry;
 mod writer;
 

@@ -8,6 +8,7 @@ use rusqlite::Connection;
 use tokio::sync::watch;
 
 use super::identity;
+use super::index::Index;
 use super::job::End;
 use super::lock::WriteLock;
 use super::log::{Parts, SqliteLog};
@@ -78,6 +79,10 @@ fn assemble(
         Mode::Read(seen, head) => (None, Some(seen), head, Arc::new(Histogram::of_sizes())),
     };
     let readers = Readers::new(path.to_owned());
+    let index = match &writer {
+        Some(_) => Index::filled(path, deed.identity, head.clone()),
+        None => Index::of(path, deed.identity),
+    };
     SqliteLog::new(Parts {
         path: path.to_owned(),
         identity: deed.identity,
@@ -88,6 +93,7 @@ fn assemble(
         head,
         seen,
         readers,
+        index,
         writer,
     })
 }

@@ -1,7 +1,7 @@
 //! A few read-only connections. They see committed data only, and never wait for the writer.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
@@ -48,15 +48,32 @@ impl Readers {
         });
         done.await.map_err(|_| stopped("a read of the log was broken off"))?
     }
+
+    /// Runs `read` on a connection, on this thread, which may block. One that failed is not used
+    /// again.
+    pub(super) fn with<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        let connection = self.0.idle().pop();
+        let connection = connection.map_or_else(|| connection::open_reader(&self.0.path), Ok)?;
+        let answer = read(&connection)?;
+        self.0.put_back(connection);
+        Ok(answer)
+    }
 }
 
 impl Pool {
+    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn take(&self) -> Result<Connection, LogError> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let idle = self.idle().pop();
         idle.map_or_else(|| connection::open_reader(&self.path).map_err(log_error), Ok)
     }
 
     fn put_back(&self, connection: Connection) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        self.idle().push(connection);
     }
 }

@@ -6,7 +6,9 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use super::error::log_error;
 use super::log::SqliteLog;
 use super::rows::{self, EVENT_COLUMNS};
-use crate::store::verify::{MAX_PAGE_BYTES, Scan, Scanned, Unreadable, Verification, verify};
+use crate::store::verify::{
+    self, Batch, MAX_PAGE_BYTES, Scan, Scanned, Sink, Unreadable, Verification, verify,
+};
 use crate::store::{LogError, Position, Recorded, StreamHead};
 
 impl SqliteLog {
@@ -25,6 +27,22 @@ impl SqliteLog {
 impl Scan for SqliteLog {
     async fn scan(&self, from: Position, limit: usize) -> Result<Vec<Scanned>, LogError> {
         self.read(move |connection| page(connection, from, limit)).await
+    }
+
+    async fn pour(&self, from: Position, to: Position, sink: Sink) -> Result<(), LogError> {
+        let mut next = from;
+        while next <= to {
+            let batch = self.read(move |connection| batch(connection, (next, to))).await?;
+            let Some(last) = batch.last() else {
+                sink.put(batch).await;
+                return Ok(());
+            };
+            if !sink.put(batch).await {
+                return Ok(());
+            }
+            next = Position(last.0.saturating_add(1));
+        }
+        Ok(())
     }
 
     async fn given_out(&self) -> Result<Position, LogError> {
@@ -57,6 +75,46 @@ pub(super) fn page(
         page.push(event.map_err(|error| unreadable(row, &error)));
     }
     Ok(page)
+}
+
+fn batch(connection: &Connection, (from, to): (Position, Position)) -> Result<Batch, LogError> {
+    let sql = format!(
+        "SELECT {EVENT_COLUMNS} FROM events WHERE position >= ?1 AND position <= ?2
+         ORDER BY position"
+    );
+    let mut statement = connection.prepare_cached(&sql).map_err(log_error)?;
+    let key = (rows::stored(from.0), rows::stored(to.0));
+    let mut found = statement.query(key).map_err(log_error)?;
+    let mut batch = Batch::default();
+    while !batch.is_full()
+        && let Some(row) = found.next().map_err(log_error)?
+    {
+        match borrowed(row) {
+            Ok(event) => batch.push(event),
+            // This names it.
+            Err(_) => match rows::recorded(row) {
+                Ok(event) => batch.push(verify::Row::of(&event)),
+                Err(error) => batch.break_off(unreadable(row, &error)),
+            },
+        }
+    }
+    Ok(batch)
+}
+
+fn borrowed<'a>(row: &'a Row<'_>) -> rusqlite::Result<verify::Row<'a>> {
+    let text = |column: usize| Ok::<_, rusqlite::Error>(row.get_ref(column)?.as_str()?);
+    Ok(verify::Row {
+        position: Position(rows::fetched(row, 0)?),
+        aggregate_type: text(1)?,
+        aggregate_id: rows::uuid(row, 2)?,
+        sequence: rows::fetched(row, 3)?,
+        event_type: text(4)?,
+        event_version: text(5)?,
+        payload: text(6)?,
+        metadata: text(7)?,
+        recorded_at: rows::time(row, 8)?,
+        hash: rows::digest(row, 9)?,
+    })
 }
 
 fn unreadable(row: &Row<'_>, error: &LogError) -> Unreadable {

@@ -52,6 +52,11 @@ async fn pages_of_an_origin_that_is_named_may_call() {
     let plain = told(request.header("origin", "https://board.example.com")).await;
     assert_eq!(plain.header("access-control-allow-origin"), "https://board.example.com");
     assert_eq!(plain.header("vary"), "origin");
+    for name in ["etag", "retry-after", "specline-next-cursor", "x-request-id"] {
+        let exposed = plain.header("access-control-expose-headers");
+        assert!(exposed.contains(name), "{name}: {exposed}");
+    }
+    assert_eq!(plain.header("access-control-allow-credentials"), "", "there are no cookies");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -82,10 +87,26 @@ async fn a_key_that_calls_too_often_has_to_wait() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_auth_everybody_is_the_operator() {
-    let lab = Lab::with(Start::Nothing, Access { auth: Auth::Off, ..Access::default() }).await;
+    let origins = vec!["https://board.example.com".parse().unwrap()];
+    let access = Access { auth: Auth::Off, origins, ..Access::default() };
+    let lab = Lab::with(Start::Nothing, access).await;
     let caller = Caller::of(&lab);
     let made = caller.request("POST", "/api/v1/keys", None);
     let body = json!({ "name": "ci", "scopes": ["reader"] }).to_string();
     let made = told(made.header("content-type", "application/json").body(body)).await;
     assert_eq!(made.status, 201, "{made:?}");
+    let own = caller.base.clone();
+    let port = own.rsplit(':').next().unwrap();
+    let asked = async |name: &str, value: &str| {
+        let told = told(caller.request("GET", "/api/v1/specs", None).header(name, value)).await;
+        (told.status, told.code().to_owned())
+    };
+    let foreign = (403, "foreign_origin".to_owned());
+    assert_eq!(asked("origin", "https://evil.example.com").await, foreign, "another's page");
+    assert_eq!(asked("origin", "null").await, foreign);
+    assert_eq!(asked("host", &format!("evil.example.com:{port}")).await, foreign, "rebound");
+    assert_eq!(asked("origin", "https://board.example.com").await.0, 200, "it is named");
+    assert_eq!(asked("origin", &own).await.0, 200, "its own page");
+    assert_eq!(asked("host", &format!("localhost:{port}")).await.0, 200);
+    assert_eq!(asked("host", "[::1]").await.0, 200);
 }

@@ -2,13 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test that fails is a test that fails")]
 
+mod conditions;
 mod headers;
 mod keys;
+mod logins;
 mod nodes;
 mod projects;
 mod routes;
 mod serve;
+mod streams;
 mod tls;
+mod tokens;
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};

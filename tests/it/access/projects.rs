@@ -1,7 +1,11 @@
 //! Projects: named, revised, and what their specs take from them.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
-use specline_aggregates::{ProjectId, SpecId};
+use specline::commands::{Actor, Order, Origin};
+use specline::store::Position;
+use specline_aggregates::{Policy, ProjectId, SpecId, TaskId, task};
 
 use super::Caller;
 use crate::support::{Lab, Start};
@@ -89,4 +93,79 @@ async fn what_makes_no_project_is_refused() {
     draft["repository"] = json!(repository);
     let told = caller.operate("POST", "/api/v1/specs", &draft).await;
     assert_eq!((told.status, told.code()), (404, "not_found"), "{told:?}");
+}
+
+/// Positions of the project's events, as an auditor finds them.
+async fn audited(caller: &Caller, project: ProjectId) -> BTreeSet<u64> {
+    let (mut found, mut after) = (BTreeSet::new(), String::new());
+    loop {
+        let path = format!("/api/v1/audit/events?project={project}&limit=20{after}");
+        let told = caller.get(&path, &caller.operator).await;
+        assert_eq!(told.status, 200, "{told:?}");
+        let events = told.body["events"].as_array().unwrap();
+        found.extend(events.iter().map(|event| event["position"].as_u64().unwrap()));
+        let next = &told.body["next_cursor"];
+        match next.as_str().map(str::to_owned).or(next.as_u64().map(|at| at.to_string())) {
+            Some(next) => after = format!("&after={next}"),
+            None => return found,
+        }
+    }
+}
+
+/// A spec from its draft to what follows from the ends of its tasks; a sandbox is lost on the way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_event_of_a_spec_its_tasks_and_tickets_names_the_project() {
+    let lab = Lab::new(Start::Worker).await;
+    let caller = Caller::of(&lab);
+    let new = json!({ "name": "Links", "repository": lab.project.repo() });
+    let made = caller.operate("POST", "/api/v1/projects", &new).await;
+    let project: ProjectId = made.body["id"].as_str().unwrap().parse().unwrap();
+    let spec = lab.execute(Policy::default()).await;
+    lab.until_n(spec, "SandboxAttached", 1).await;
+    let first = lab.spawned(1).await;
+    let path = format!("/api/v1/sandboxes/{}/terminate", first.sandbox);
+    assert_eq!(caller.operate("POST", &path, &json!({})).await.status, 202);
+    lab.until_n(spec, "SpecCompleted", 1).await;
+    let of_type = async |name: &str| {
+        let all = lab.engine.log().read_all(Position(0), 10_000).await.unwrap();
+        all.into_iter().filter(|event| event.event_type == name).collect::<Vec<_>>()
+    };
+    let plan = lab.engine.spec(spec).await.unwrap();
+    let tasks: Vec<TaskId> = plan.synced().unwrap().tasks.values().copied().collect();
+    lab.eventually("the tasks to be released", async || {
+        (of_type("TaskReleased").await.len() == tasks.len()).then_some(())
+    })
+    .await;
+    for id in &tasks {
+        let cancel = task::Command::Cancel { by: "ann".to_owned(), reason: "no".to_owned() };
+        let origin = Origin::new(Actor::Person("ann".to_owned())).within(project);
+        let order = Order::from(&origin);
+        lab.engine.commands().task(*id, &cancel, order).await.unwrap();
+    }
+    let path = format!("/api/v1/specs/{spec}/fork");
+    let forked = caller.operate("POST", &path, &json!({ "at_version": 3 })).await;
+    assert_eq!(forked.status, 201, "{forked:?}");
+    lab.eventually("the tickets to hear of it", async || {
+        (of_type("TaskOutcomeNoted").await.len() >= tasks.len()).then_some(())
+    })
+    .await;
+    lab.eventually("everything to be followed up", async || {
+        lab.engine.is_settled(spec).await.then_some(())
+    })
+    .await;
+    let all = lab.engine.log().read_all(Position(0), 10_000).await.unwrap();
+    let mut actors = BTreeSet::new();
+    for event in &all {
+        let metadata: Value = serde_json::from_str(&event.metadata).unwrap();
+        assert_eq!(metadata["project_id"], json!(project), "{event:?}");
+        let actor = metadata["actor"].as_str().unwrap();
+        actors.insert(actor.split(':').take(2).collect::<Vec<_>>().join(":"));
+    }
+    let kinds: BTreeSet<_> = all.iter().map(|event| &*event.stream.aggregate_type).collect();
+    assert_eq!(kinds, ["Project", "Spec", "Task", "Ticket"].into());
+    for duty in ["reactor", "syncer"] {
+        assert!(actors.iter().any(|actor| actor.ends_with(duty)), "{duty}: {actors:?}");
+    }
+    let positions: BTreeSet<u64> = all.iter().map(|event| event.position.0).collect();
+    assert_eq!(audited(&caller, project).await, positions);
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use specline::http::{Api, Need, Of, ROUTES, Route, router};
+use specline::http::{Access, Api, Need, Of, ROUTES, Route, router};
 use specline_aggregates::access_key::Scope;
 use specline_aggregates::{Policy, ProjectId, SpecId};
 
@@ -67,7 +67,9 @@ struct World {
 
 impl World {
     async fn new() -> Self {
-        let lab = Lab::new(Start::Worker).await;
+        // One address fails to get in by every route.
+        let access = Access { failed_logins: None, ..Access::default() };
+        let lab = Lab::with(Start::Worker, access).await;
         let spec = lab.execute(Policy::default()).await;
         lab.until_n(spec, "SpecCompleted", 1).await;
         let request = lab.spawned(1).await;

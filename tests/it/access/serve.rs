@@ -75,6 +75,25 @@ fn no_auth_is_for_loopback_only() {
     assert!(keys_in(&stopped(running).stderr).is_empty());
 }
 
+/// However it is said, it is refused in the same places and warned of as loudly.
+#[test]
+fn no_auth_by_environment_or_file_is_the_same() {
+    let project = Project::new();
+    let mut command = project.command(&["serve", "--listen", "0.0.0.0:0"]);
+    command.env("SPECLINE_INSECURE_NO_AUTH", "true");
+    let said = project.start(command).wait();
+    assert_eq!(said.code(), EXIT_CONFIGURATION, "{said:?}");
+    let folder = project.repo().join(".specline");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("config.toml"), "server.insecure_no_auth = true\n").unwrap();
+    let said = project.specline(&["serve", "--listen", "0.0.0.0:0"]);
+    assert_eq!(said.code(), EXIT_CONFIGURATION, "{said:?}");
+    let (running, _) = served(&project, &[]);
+    let said = stopped(running);
+    assert!(said.stderr.contains("NOBODY HAS TO SAY WHO THEY ARE"), "{said:?}");
+    assert!(keys_in(&said.stderr).is_empty());
+}
+
 #[test]
 fn what_cannot_be_served_is_told() {
     let project = Project::new();

@@ -6,6 +6,7 @@
 mod api;
 mod bounded;
 mod commands;
+mod indexed;
 mod live;
 mod load;
 mod proofs;

@@ -77,14 +77,7 @@ impl Served {
     }
 
     pub async fn listen(&self, path: &str, last: Option<u64>) -> Listening {
-        let mut request = self.get(path);
-        if let Some(last) = last {
-            request = request.header("last-event-id", last.to_string());
-        }
-        let answer = request.send().await.unwrap();
-        assert_eq!(answer.status().as_u16(), 200);
-        assert_eq!(answer.headers()["content-type"], "text/event-stream");
-        Listening { answer, text: String::new() }
+        Listening::open(self.get(path), last).await
     }
 
     pub async fn stop(self) {
@@ -100,6 +93,16 @@ pub struct Listening {
 }
 
 impl Listening {
+    pub async fn open(mut request: reqwest::RequestBuilder, last: Option<u64>) -> Self {
+        if let Some(last) = last {
+            request = request.header("last-event-id", last.to_string());
+        }
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 200);
+        assert_eq!(answer.headers()["content-type"], "text/event-stream");
+        Self { answer, text: String::new() }
+    }
+
     /// The next block: fields and comments up to an empty line. None at the end.
     pub async fn block(&mut self) -> Option<String> {
         loop {

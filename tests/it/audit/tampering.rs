@@ -5,7 +5,7 @@ use specline::store::chain::{Content, chain_hash};
 use specline::store::seals::{self, Cause, Given};
 use specline::store::{Position, Recorded, verify};
 
-use super::world::{Place, TICK, audit, chains_hold, checked, fill, seal};
+use super::world::{Place, TICK, append, audit, chains_hold, checked, event, fill, seal, stream};
 
 /// Events, and how many of them are sealed, in two seals.
 const EVENTS: u64 = 40;
@@ -258,4 +258,31 @@ async fn an_incomplete_log_is_not_sealed() {
     assert!(error.to_string().contains("position 35"), "{error}");
     let found = verify::verify(audit(&*log), Position(1), Position(u64::MAX), |_| {}).await;
     assert!(found.unwrap().first_difference.is_some());
+}
+
+/// Of several batches: what is behind a change, and still on its way, is not waited for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_is_found_wherever_it_is_in_a_long_log() {
+    for place in Place::both() {
+        let log = place.open().await;
+        let stream = stream("Spec");
+        for _ in 0..18 {
+            append(&*log, &stream, vec![event("Noted", "ann", &[]); 500]).await;
+        }
+        seal(&*log, 8_000).await;
+        drop(log);
+        let report = checked(&place, &[]).await;
+        assert_eq!((report.events, report.seals, report.fault), (9_000, 1, None));
+        let log = place.read().await;
+        let range = (Position(8_100), Position(8_600));
+        let report = seals::check(audit(&*log), range, &[], |_| {}).await.unwrap();
+        assert_eq!((report.checked_to, report.fault), (Position(8_600), None));
+        drop(log);
+        for position in [8_500, 4_096, 10] {
+            let sql = format!("UPDATE events SET event_version = '2' WHERE position = {position}");
+            place.tamper(&sql);
+            let fault = checked(&place, &[]).await.fault.unwrap();
+            assert_eq!(fault.position, Position(position), "{fault}");
+        }
+    }
 }

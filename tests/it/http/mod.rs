@@ -2,11 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test that fails is a test that fails")]
 
+mod cases;
 mod docs;
+mod document;
 mod errors;
 mod exports;
 mod history;
+mod idempotency;
+mod live;
 mod routes;
+mod scenario;
 mod writes;
 
 use specline_aggregates::{Policy, SpecId};

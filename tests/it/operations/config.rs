@@ -83,3 +83,49 @@ fn a_wrong_flag_is_a_wrong_usage() {
     let said = project.specline(&["list", "--log-format", "xml"]);
     assert_eq!(said.code(), 2, "{said:?}");
 }
+
+/// The same three ways for what is dangerous, and for what is measured.
+#[test]
+fn doors_and_readiness_are_set_by_flag_environment_and_file() {
+    let project = Project::new();
+    write(
+        &project,
+        "[server]\ninsecure_no_auth = true\nmax_streams = 7\nfailed_logins_per_minute = 3\n\
+         [ready]\nmax_lag_events = 11\nmax_duty_silence_seconds = 70\nmax_write_seconds = 2\n",
+    );
+    let of = |said: &Value, key: &str| {
+        let entry = entry(said, key);
+        (entry["value"].clone(), entry["source"]["kind"].clone())
+    };
+    let said = project.ok(&["config", "show", "--json"]).json();
+    for (key, value) in [
+        ("server.insecure_no_auth", "true"),
+        ("server.max_streams", "7"),
+        ("server.failed_logins_per_minute", "3"),
+        ("ready.max_lag_events", "11"),
+        ("ready.max_duty_silence_seconds", "70"),
+        ("ready.max_write_seconds", "2"),
+    ] {
+        assert_eq!(of(&said, key), (value.into(), "file".into()), "{key}");
+    }
+    let mut command = project.command(&["config", "show", "--json"]);
+    command.env("SPECLINE_INSECURE_NO_AUTH", "false").env("SPECLINE_MAX_STREAMS", "8");
+    command.env("SPECLINE_READY_MAX_LAG_EVENTS", "12");
+    let said = project.start(command).wait().json();
+    assert_eq!(of(&said, "server.insecure_no_auth"), ("false".into(), "environment".into()));
+    assert_eq!(of(&said, "server.max_streams"), ("8".into(), "environment".into()));
+    assert_eq!(of(&said, "ready.max_lag_events"), ("12".into(), "environment".into()));
+    for (args, word) in [
+        (["--max-streams", "0"], "--max-streams"),
+        (["--ready-max-write-seconds", "0"], "--ready-max-write-seconds"),
+    ] {
+        let said = project.specline(&[&["serve"], &args[..]].concat());
+        assert_eq!(said.code(), 2, "{said:?}");
+        assert!(said.stderr.contains(word), "{said:?}");
+    }
+    let mut command = project.command(&["serve", "--listen", "127.0.0.1:0"]);
+    command.env("SPECLINE_INSECURE_NO_AUTH", "maybe");
+    let said = project.start(command).wait();
+    assert_eq!(said.code(), 78, "{said:?}");
+    assert!(said.stderr.contains("server.insecure_no_auth"), "{said:?}");
+}

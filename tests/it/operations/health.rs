@@ -3,6 +3,7 @@
 
 use rusqlite::Connection;
 use serde_json::Value;
+use specline::engine::ReadyBounds;
 
 use super::Serving;
 use crate::support::{Lab, Project, Start, wait_for};
@@ -50,14 +51,38 @@ fn a_log_that_cannot_be_written_is_not_ready_and_then_is_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn duties_that_have_ended_are_noticed() {
     let lab = Lab::new(Start::Nothing).await;
-    let all = lab.engine.checks(u64::MAX).await;
+    let all = lab.engine.checks(&ReadyBounds::default()).await;
     assert!(all.iter().all(|check| check.ok), "{all:?}");
     lab.engine.stop(specline::engine::Leave::Sandboxes).await.unwrap();
-    let all = lab.engine.checks(u64::MAX).await;
+    let all = lab.engine.checks(&ReadyBounds::default()).await;
     for name in ["engine", "duty projector", "duty clockwork", "duty watchdog"] {
         let check = all.iter().find(|check| check.name == name).unwrap();
         assert!(!check.ok && !check.detail.is_empty(), "{check:?}");
     }
     let log = all.iter().find(|check| check.name == "log").unwrap();
     assert!(log.ok, "{log:?}");
+}
+
+/// A model that stands still is behind by as much as is appended: the bound says when that counts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_bounds_are_those_that_were_set() {
+    let lab = Lab::new(Start::Nothing).await;
+    lab.engine.stop(specline::engine::Leave::Sandboxes).await.unwrap();
+    let asked = specline::engine::Asked::by("ann".to_owned());
+    for n in 0..3 {
+        let grant = specline_aggregates::access_key::Grant {
+            name: format!("key {n}"),
+            scopes: [specline_aggregates::access_key::Scope::Reader].into(),
+            project: None,
+            expires_at: None,
+        };
+        lab.engine.create_access_key(grant, &asked).await.unwrap();
+    }
+    for (max_lag_events, ok) in [(2, false), (3, true)] {
+        let bounds = ReadyBounds { max_lag_events, ..ReadyBounds::default() };
+        let all = lab.engine.checks(&bounds).await;
+        let models = all.iter().filter(|check| check.name.starts_with("read model"));
+        let models: Vec<_> = models.collect();
+        assert!(!models.is_empty() && models.iter().all(|check| check.ok == ok), "{models:?}");
+    }
 }

@@ -51,3 +51,34 @@ fn the_level_is_set_by_the_environment_and_text_is_the_default() {
     assert!(!text.contains('\u{1b}'), "no colours in a file: {text}");
     assert!(!text.lines().any(|line| line.starts_with('{')), "{text}");
 }
+
+/// What those who look after keys want to know of a login that failed; and nothing that opens one.
+#[test]
+fn a_failed_login_is_told_with_its_address_and_without_its_secret() {
+    let project = Project::new();
+    let env = [("SPECLINE_LOG_FORMAT", "json"), ("SPECLINE_FAILED_LOGINS_PER_MINUTE", "2")];
+    let serving = Serving::start(&project, &env);
+    let id = uuid::Uuid::now_v7();
+    let (secret, other) = ("5ec2e7".repeat(11), "0p3n-5e5ame");
+    let key = format!("sl_{}_{secret}", id.simple());
+    let call = |token: &str| serving.try_get("/api/v1/specs", Some(token)).unwrap().0;
+    assert_eq!((call(&key), call(other), call(&key), call(other)), (401, 401, 429, 429));
+    let told = |message: &str| {
+        let text = serving.running.stderr();
+        let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let said = |line: &Value| line["message"].as_str().is_some_and(|m| m.contains(message));
+        lines.filter(said).collect::<Vec<_>>()
+    };
+    let lines = wait_for("the address to be held off", || {
+        (!told("held off").is_empty()).then(|| told("a login failed"))
+    });
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert_eq!((&lines[0]["kind"], &lines[0]["key.id"]), (&json!("key"), &json!(id.to_string())));
+    assert_eq!((&lines[1]["kind"], &lines[1]["key.id"]), (&json!("token"), &json!("")));
+    for line in &lines {
+        assert_eq!((&line["address"], &line["level"]), (&json!("127.0.0.1"), &json!("WARN")));
+        assert_eq!(line["span"]["request.id"].as_str().map(str::len), Some(36), "{line}");
+    }
+    let text = serving.running.stderr();
+    assert!(!text.contains(&secret) && !text.contains(other), "{text}");
+}

@@ -8,6 +8,8 @@ mod gates;
 mod health;
 mod lines;
 mod metrics;
+#[cfg(feature = "otel")]
+mod otel;
 mod shutdown;
 
 use serde_json::Value;

@@ -17,7 +17,7 @@ mod random;
 pub use agent::Agent;
 pub use engine::{Lab, Start};
 pub use log::{Event, Log};
-pub use nodes::{Cluster, Node, Served};
+pub use nodes::{Cluster, Http, Node, Served};
 pub use project::{Project, Running, Said};
 pub use random::{Random, times};
 

@@ -272,9 +272,21 @@ impl Http {
         token: &str,
         body: Option<(&Value, Option<&str>)>,
     ) -> Option<Answer> {
+        let text = body.map(|(body, key)| (body.to_string(), key));
+        self.send(method, url, token, text)
+    }
+
+    /// The same with a body as it stands.
+    pub fn send(
+        &self,
+        method: Method,
+        url: &str,
+        token: &str,
+        body: Option<(String, Option<&str>)>,
+    ) -> Option<Answer> {
         let mut request = self.client.request(method, url).bearer_auth(token);
         if let Some((body, key)) = body {
-            request = request.header("content-type", "application/json").body(body.to_string());
+            request = request.header("content-type", "application/json").body(body);
             if let Some(key) = key {
                 // A title may stand for a key; a key has no blanks.
                 request = request.header(IDEMPOTENCY_KEY, key.replace(' ', "-"));

@@ -33,6 +33,12 @@ pub fn workers(root: &Path) -> Vec<i32> {
     sandboxed(root).into_iter().filter(is_worker).collect()
 }
 
+/// The token of a sandbox, as its worker has it.
+pub fn token(root: &Path, id: &str) -> Option<String> {
+    let inside = sandboxed(root).into_iter().find(|pid| sandbox(*pid).is_some_and(|of| of == id));
+    variable(inside?, "SPECLINE_TOKEN")
+}
+
 pub fn signal(pid: i32, signal: Signal) {
     if let Some(pid) = Pid::from_raw(pid) {
         let _ = kill_process(pid, signal);

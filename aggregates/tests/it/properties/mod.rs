@@ -1,5 +1,6 @@
 //! What holds for any sequence of commands that `decide` accepts, however odd.
 
+mod hostile;
 mod invariants;
 mod moves;
 mod small;
