@@ -26,15 +26,11 @@ pub(super) struct Quiet {
 }
 
 /// Specs that something happened to since the last look.
+#[derive(Default)]
 enum News {
+    #[default]
     All,
     Of(BTreeSet<Uuid>),
-}
-
-impl Default for News {
-    fn default() -> Self {
-        Self::All
-    }
 }
 
 impl News {
@@ -134,10 +130,12 @@ mod tests {
         let log = MemoryLog::new(Clock::system());
         let leases = ["one", "other"].map(|name| lease(derive_id(&[name])));
         let mut quiet = Quiet::default();
-        let mut look = async |quiet: &mut Quiet| {
+        let look = async |quiet: &mut Quiet| {
             quiet.learn(&log, &leases).await.unwrap();
             let looked_at: Vec<bool> = leases.iter().map(|lease| !quiet.has(lease)).collect();
-            leases.iter().for_each(|lease| quiet.wanted(lease));
+            for lease in &leases {
+                quiet.wanted(lease);
+            }
             looked_at
         };
         assert_eq!(look(&mut quiet).await, [true, true], "nothing is known yet");

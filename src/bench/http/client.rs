@@ -9,7 +9,7 @@ use crate::bench::failed;
 use crate::cli::Failure;
 
 /// Longest wait for an answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// One request.
 pub(super) struct Ask<'a> {

@@ -83,7 +83,7 @@ pub(super) async fn http(place: &PlaceArgs, args: &HttpArgs) -> Result<Exit, Fai
         report.end();
         Ok::<_, Failure>(report)
     };
-    let report = measured.await.map_err(|failure| site.with_last_lines(failure))?;
+    let report = measured.await.map_err(|failure| site.with_last_lines(&failure))?;
     site.stop().await?;
     report::show(&report, args.json);
     Ok(Exit::Completed)

@@ -74,7 +74,7 @@ impl Site {
             scratch,
         };
         let listened = site.listen(BufReader::new(out).lines(), starts).await;
-        listened.map_err(|failure| site.with_last_lines(failure))?;
+        listened.map_err(|failure| site.with_last_lines(&failure))?;
         Ok(site)
     }
 
@@ -129,7 +129,7 @@ impl Site {
         self.child.id().unwrap_or_default()
     }
 
-    pub(super) fn with_last_lines(&self, failure: Failure) -> Failure {
+    pub(super) fn with_last_lines(&self, failure: &Failure) -> Failure {
         let text = std::fs::read_to_string(log_of(&self.scratch)).unwrap_or_default();
         let skipped = text.chars().count().saturating_sub(LAST_CHARS);
         let last: String = text.chars().skip(skipped).collect();
@@ -145,7 +145,7 @@ impl Site {
         if status.success() {
             return Ok(());
         }
-        Err(self.with_last_lines(Failure::failed(format!("the server ended with {status}"))))
+        Err(self.with_last_lines(&Failure::failed(format!("the server ended with {status}"))))
     }
 }
 

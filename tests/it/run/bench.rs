@@ -53,7 +53,7 @@ fn http(store: &[&str]) {
     }
     assert_eq!(rows.len(), 14, "{found}");
     // Two rounds of six; the one that opens the connections does not count.
-    assert_eq!(found["fleet"]["beats"], 12, "{found}");
+    assert_eq!(found["fleet"]["heard"], 12, "{found}");
     assert!(found["fleet"]["server_cores"].is_f64(), "{found}");
     // Six specs with four events each, four drafts, and what the calls wrote.
     assert!(found["events"].as_u64().is_some_and(|events| events > 28), "{found}");
