@@ -104,6 +104,8 @@ struct Inner {
     hidden: Vec<PathBuf>,
     manifests: Mutex<BTreeMap<Digest, Arc<Manifest>>>,
     beats: mpsc::Sender<Heartbeat>,
+    /// Sandboxes that the watchdog has just seen to be wanted.
+    calm: Mutex<quiet::Calm>,
     /// What the last beat brought: who else works on this log, and which duties are this node's.
     peers: watch::Sender<Beat>,
     /// Wakes the watchdog: a lease was made or given up.

@@ -2,11 +2,13 @@
 //! spec alone; so once that was seen, only news of the spec, or the lease's end, can change it.
 //! Thousands of quiet sandboxes then cost one read of the leases, not a load of each spec.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
 use cqrs_es::Aggregate;
 use specline_aggregates::SandboxId;
 use specline_aggregates::spec::Spec;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::store::{EventLog, Lease, LogError, Position};
@@ -67,6 +69,32 @@ impl Quiet {
         if !self.news.tell_of(lease) {
             self.sandboxes.insert(lease.sandbox);
         }
+    }
+}
+
+/// How long a look of the watchdog, which looks every second, is believed.
+const CALM_LASTS: Duration = Duration::from_secs(2);
+
+/// The quiet leases of the watchdog's last look, for heartbeats: they need not be read again each.
+/// What another node does to their specs is seen a look later, and a worker calls more seldom.
+#[derive(Default)]
+pub(super) struct Calm {
+    looked: Option<Instant>,
+    leases: HashMap<SandboxId, (Uuid, u64)>,
+}
+
+impl Calm {
+    /// After a look that began at `looked`.
+    pub(super) fn of(quiet: &Quiet, leases: &[Lease], looked: Instant) -> Self {
+        let quiet = leases.iter().filter(|lease| quiet.has(lease));
+        let leases = quiet.map(|lease| (lease.sandbox, (lease.owner, lease.lease_ms))).collect();
+        Self { looked: Some(looked), leases }
+    }
+
+    /// The sandbox's spec, and the length of its lease; none when the store has to be asked.
+    pub(super) fn get(&self, sandbox: SandboxId) -> Option<(Uuid, u64)> {
+        let fresh = self.looked.is_some_and(|looked| looked.elapsed() < CALM_LASTS);
+        self.leases.get(&sandbox).copied().filter(|_| fresh)
     }
 }
 
@@ -148,6 +176,16 @@ mod tests {
         assert_eq!(look(&mut quiet).await, [true, true], "too much to read");
         assert_eq!(look(&mut quiet).await, [true, true], "none was found quiet then");
         assert_eq!(look(&mut quiet).await, [false, false]);
+        let calm = Calm::of(&quiet, &leases, Instant::now());
+        let known = |lease: &Lease| calm.get(lease.sandbox);
+        assert_eq!(known(&leases[0]), Some((leases[0].owner, leases[0].lease_ms)));
+        let old = Calm { looked: Instant::now().checked_sub(CALM_LASTS), ..calm };
+        assert_eq!(old.get(leases[0].sandbox), None, "nobody looked for too long");
+        happen(&log, leases[0].owner, 1).await;
+        quiet.learn(&log, &leases).await.unwrap();
+        let calm = Calm::of(&quiet, &leases, Instant::now());
+        assert_eq!(calm.get(leases[0].sandbox), None, "its spec has news");
+        assert!(calm.get(leases[1].sandbox).is_some());
         quiet.learn(&log, &leases[1..]).await.unwrap();
         assert!(!quiet.has(&leases[0]), "a lease that is over is forgotten");
     }

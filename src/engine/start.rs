@@ -81,6 +81,7 @@ impl Engine {
                 hidden: settings.hidden,
                 manifests: Mutex::new(BTreeMap::new()),
                 beats,
+                calm: Mutex::default(),
                 peers: watch::Sender::new(Beat::default()),
                 leases_changed: Notify::new(),
                 folders: Mutex::new(BTreeMap::new()),

@@ -2,6 +2,7 @@
 //! exits is seen at once through its provider; a lease that runs out is seen by the store's clock.
 
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use specline_aggregates::spec::{LossCause, Sandbox, Spec};
@@ -9,7 +10,7 @@ use specline_aggregates::{SandboxId, Timestamp};
 use tokio::sync::mpsc;
 
 use super::membership::Keeper;
-use super::quiet::Quiet;
+use super::quiet::{Calm, Quiet};
 use super::{Engine, EngineError};
 use crate::sandbox::provider::{Adopted, Life};
 use crate::sandbox::{Exit, Exited, Handle};
@@ -44,7 +45,7 @@ enum Plan {
 /// Pure: what becomes of `lease` when its spec stands like this. `unwanted_since` says when it was
 /// first seen to be let go.
 fn plan(spec: &Spec, lease: &Lease, unwanted_since: Option<Timestamp>, now: Timestamp) -> Plan {
-    if is_wanted(spec, lease) {
+    if is_wanted(spec, lease.sandbox) {
         if expiry(lease) <= now { Plan::ReportLost } else { Plan::LeaveAlone }
     } else if unwanted_since.is_some_and(|since| now >= since.plus_ms(GRACE_MS)) {
         Plan::End
@@ -60,8 +61,8 @@ fn expiry(lease: &Lease) -> Timestamp {
     }
 }
 
-fn is_wanted(spec: &Spec, lease: &Lease) -> bool {
-    spec.sandbox().id() == Some(lease.sandbox) && !spec.status().is_ended()
+pub(super) fn is_wanted(spec: &Spec, sandbox: SandboxId) -> bool {
+    spec.sandbox().id() == Some(sandbox) && !spec.status().is_ended()
 }
 
 /// What the watchdog keeps from look to look.
@@ -178,7 +179,11 @@ impl Engine {
         match failure {
             // The store is away, or a newer program was met: more than one lease's trouble.
             Some(error) if error.is_transient() || error.is_newer() => Err(error),
-            _ => Ok(!leases.is_empty()),
+            _ => {
+                let calm = Calm::of(&watch.quiet, &leases, asked);
+                *self.inner.calm.lock().unwrap_or_else(PoisonError::into_inner) = calm;
+                Ok(!leases.is_empty())
+            }
         }
     }
 
@@ -190,7 +195,7 @@ impl Engine {
         now: Timestamp,
     ) -> Result<(), EngineError> {
         let spec = self.spec(lease.owner.into()).await?;
-        if is_wanted(&spec, lease) {
+        if is_wanted(&spec, lease.sandbox) {
             watch.quiet.wanted(lease);
         } else {
             watch.unwanted.entry(lease.sandbox).or_insert(now);
@@ -213,7 +218,7 @@ impl Engine {
             return Ok(());
         }
         let spec = self.spec(lease.owner.into()).await?;
-        if is_wanted(&spec, lease) {
+        if is_wanted(&spec, lease.sandbox) {
             self.report_lost(lease, LossCause::LeaseExpired).await?;
         }
         self.give_up(lease).await

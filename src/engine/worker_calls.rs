@@ -1,6 +1,8 @@
 //! The calls of a worker, as commands. A call names its sandbox; the lease says for which spec and
 //! epoch it speaks, and the spec itself decides whether it still may.
 
+use std::sync::PoisonError;
+
 use specline_aggregates::spec::command::{
     AttachSandbox, RecordStep, ReportAttemptFailed, ReportSandboxLost, SubmitOutput, Wait,
 };
@@ -9,6 +11,7 @@ use specline_aggregates::{Phase, SandboxId};
 
 use super::judging::blob_of;
 use super::lookup::{jitter, within};
+use super::watchdog::is_wanted;
 use super::{Engine, EngineError};
 use crate::commands::{Actor, CommandError, Done, Keyed, Order, Origin};
 use crate::crash_point;
@@ -168,17 +171,30 @@ impl Engine {
         sandbox: SandboxId,
         report: &HeartbeatReport,
     ) -> Result<HeartbeatAnswer, EngineError> {
-        let lease = self.lease(sandbox).await?;
-        let spec = self.spec(lease.owner.into()).await?;
-        let current = spec.sandbox().id() == Some(sandbox) && !spec.status().is_ended();
-        if !current || lease.state == LeaseState::Ended {
-            return Ok(HeartbeatAnswer { orders: Orders::Stop, lease_ms: lease.lease_ms });
-        }
+        let lease_ms = if let Some(lease_ms) = self.calm_lease(sandbox).await? {
+            lease_ms
+        } else {
+            let lease = self.lease(sandbox).await?;
+            let spec = self.spec(lease.owner.into()).await?;
+            if !is_wanted(&spec, sandbox) || lease.state == LeaseState::Ended {
+                return Ok(HeartbeatAnswer { orders: Orders::Stop, lease_ms: lease.lease_ms });
+            }
+            lease.lease_ms
+        };
         let beat = Heartbeat { sandbox, usage: report.usage, progressed: report.progressed };
         if self.inner.beats.send(beat).await.is_err() {
             return Err(EngineError::Transient("the engine is stopping".to_owned()));
         }
-        Ok(HeartbeatAnswer { orders: Orders::GoOn, lease_ms: lease.lease_ms })
+        Ok(HeartbeatAnswer { orders: Orders::GoOn, lease_ms })
+    }
+
+    /// The length of the lease of a sandbox that the watchdog has just seen to be wanted, and whose
+    /// spec has not changed since, as far as this node knows.
+    async fn calm_lease(&self, sandbox: SandboxId) -> Result<Option<u64>, EngineError> {
+        let calm = self.inner.calm.lock().unwrap_or_else(PoisonError::into_inner).get(sandbox);
+        let Some((spec, lease_ms)) = calm else { return Ok(None) };
+        let spec = self.inner.commands.specs.load(spec).await?;
+        Ok(is_wanted(&spec.state, sandbox).then_some(lease_ms))
     }
 
     /// Keeps what a worker has to tell beside its outputs; it counts as life, whatever its kind.
