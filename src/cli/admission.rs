@@ -52,7 +52,7 @@ impl Doors {
     }
 
     /// Refuses an engine that strangers could reach and nobody could use; on loopback the first key
-    /// is made, and shown once. The read models must be caught up.
+    /// is made, and shown once.
     pub async fn check(&self, engine: &Engine) -> Result<(), Failure> {
         if self.access.auth == Auth::Off {
             print::talk(NO_AUTH);

@@ -138,7 +138,6 @@ impl Host {
         let machine = (state.clone(), listen.provider);
         let engine = open_engine(place, opened, machine, &api_url).await?;
         if serves {
-            engine.catch_up().await.map_err(|e| unstarted(&e))?;
             doors.check(&engine).await?;
         }
         let token = engine.operator_token();

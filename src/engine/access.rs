@@ -7,13 +7,14 @@ use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use specline_aggregates::access_key::{AccessKey, Command, Grant, Rejection, Scope};
+use specline_aggregates::access_key::{self, AccessKey, Command, Grant, Rejection, Scope};
 use specline_aggregates::{
     AccessKeyId, Digest, ProjectId, SandboxId, SpecId, TaskId, TicketId, derive_id,
 };
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::audit::{Filter, Position, Query};
 use super::{Asked, Engine, EngineError};
 use crate::commands::{Actor, CommandError, Done, Order, Origin};
 
@@ -175,8 +176,35 @@ impl Engine {
         self.inner.keys.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether there is a key that opens anything. Reads the read model, which must be caught up.
+    /// Whether there is a key that opens anything. The read models are brought up to date only where
+    /// the answer hangs on it: a start must not wait for them.
     pub async fn key_stock(&self) -> Result<Stock> {
+        let known = self.models().position("access_keys").unwrap_or(0);
+        for name in access_key::Event::NAMES {
+            if self.happened_after(known, name).await? {
+                self.catch_up().await?;
+                break;
+            }
+        }
+        self.stock_in_read_model().await
+    }
+
+    /// Whether the log has an event of this type behind `position`.
+    async fn happened_after(&self, position: u64, event_type: &str) -> Result<bool> {
+        let filter = Filter { event_type: Some(event_type.to_owned()), ..Filter::default() };
+        let after = Some(Position(position));
+        let mut query = Query { filter, after, limit: 1, ..Query::default() };
+        while query.after.is_some() {
+            let page = self.find_events(&query).await?;
+            if !page.events.is_empty() {
+                return Ok(true);
+            }
+            query.after = page.next;
+        }
+        Ok(false)
+    }
+
+    async fn stock_in_read_model(&self) -> Result<Stock> {
         let now = self.now().await?;
         let mut stock = Stock::Never;
         let mut after = None;

@@ -171,7 +171,7 @@ impl Engine {
         sandbox: SandboxId,
         report: &HeartbeatReport,
     ) -> Result<HeartbeatAnswer, EngineError> {
-        let lease_ms = if let Some(lease_ms) = self.calm_lease(sandbox).await? {
+        let lease_ms = if let Some(lease_ms) = self.calm_lease(sandbox) {
             lease_ms
         } else {
             let lease = self.lease(sandbox).await?;
@@ -190,11 +190,12 @@ impl Engine {
 
     /// The length of the lease of a sandbox that the watchdog has just seen to be wanted, and whose
     /// spec has not changed since, as far as this node knows.
-    async fn calm_lease(&self, sandbox: SandboxId) -> Result<Option<u64>, EngineError> {
+    fn calm_lease(&self, sandbox: SandboxId) -> Option<u64> {
         let calm = self.inner.calm.lock().unwrap_or_else(PoisonError::into_inner).get(sandbox);
-        let Some((spec, lease_ms)) = calm else { return Ok(None) };
-        let spec = self.inner.commands.specs.load(spec).await?;
-        Ok(is_wanted(&spec.state, sandbox).then_some(lease_ms))
+        let (spec, lease_ms) = calm?;
+        let changed = self.inner.commands.specs.peek(spec);
+        let wanted = changed.is_none_or(|spec| is_wanted(&spec.state, sandbox));
+        wanted.then_some(lease_ms)
     }
 
     /// Keeps what a worker has to tell beside its outputs; it counts as life, whatever its kind.

@@ -28,6 +28,11 @@ impl<A: EventSourced> AggregateStore<A> {
         Ok(loaded)
     }
 
+    /// The state that is in memory, if any.
+    pub fn peek(&self, id: Uuid) -> Option<Loaded<A>> {
+        self.cached().get(&id).cloned()
+    }
+
     /// The current state as the log has it: on a log that other processes write too, what they
     /// appended since is read.
     pub async fn load_fresh(&self, id: Uuid) -> Result<Loaded<A>, StoreError> {

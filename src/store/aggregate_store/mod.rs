@@ -33,10 +33,9 @@ pub struct CacheLimits {
 }
 
 impl Default for CacheLimits {
-    /// Below the memory promised for 10,000 specs, and above what one engine works on at a time:
-    /// half of the entries are kept for sure, which is more than 5,000 sandboxes' specs.
+    /// Below the memory promised for 10,000 specs, and above what one engine works on at a time.
     fn default() -> Self {
-        Self { max_entries: 16_384, max_bytes: 64 * 1024 * 1024 }
+        Self { max_entries: 4_096, max_bytes: 64 * 1024 * 1024 }
     }
 }
 
