@@ -176,8 +176,8 @@ impl Engine {
         self.inner.keys.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether there is a key that opens anything. The read models are brought up to date only where
-    /// the answer hangs on it: a start must not wait for them.
+    /// Whether there is a key that opens anything. The read models are brought up to date only
+    /// where the answer hangs on it: a start must not wait for them.
     pub async fn key_stock(&self) -> Result<Stock> {
         let known = self.models().position("access_keys").unwrap_or(0);
         for name in access_key::Event::NAMES {
