@@ -17,6 +17,7 @@ mod health;
 mod heartbeats;
 mod history;
 mod judging;
+mod lease_plan;
 mod lookup;
 mod membership;
 mod metrics;

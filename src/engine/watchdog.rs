@@ -5,22 +5,17 @@ use std::collections::BTreeMap;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use specline_aggregates::spec::{LossCause, Sandbox, Spec};
+use specline_aggregates::spec::{LossCause, Sandbox};
 use specline_aggregates::{SandboxId, Timestamp};
 use tokio::sync::mpsc;
 
+use super::lease_plan::{Plan, expiry, is_wanted, plan};
 use super::membership::Keeper;
 use super::quiet::{Calm, Quiet};
 use super::{Engine, EngineError};
 use crate::sandbox::provider::{Adopted, Life};
 use crate::sandbox::{Exit, Exited, Handle};
 use crate::store::{Lease, LeaseState};
-
-/// A sandbox that is not wanted any more has this long to end by itself.
-const GRACE_MS: u64 = 3_000;
-
-/// Least lease of a sandbox that has not called yet: starting may take longer than a heartbeat.
-const MIN_START_LEASE_MS: u64 = 60_000;
 
 /// How often living sandboxes are looked at when nothing else happens.
 const LOOK: Duration = Duration::from_secs(1);
@@ -31,39 +26,6 @@ const STALLED_MS: u64 = 10_000;
 
 /// A store that takes longer than this to tell of the leases was away, if only for a moment.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// What to do about one living lease.
-#[derive(Debug, PartialEq, Eq)]
-enum Plan {
-    LeaveAlone,
-    /// Its lease has run out.
-    ReportLost,
-    /// The spec has let go of it: end it, if it has not ended itself.
-    End,
-}
-
-/// Pure: what becomes of `lease` when its spec stands like this. `unwanted_since` says when it was
-/// first seen to be let go.
-fn plan(spec: &Spec, lease: &Lease, unwanted_since: Option<Timestamp>, now: Timestamp) -> Plan {
-    if is_wanted(spec, lease.sandbox) {
-        if expiry(lease) <= now { Plan::ReportLost } else { Plan::LeaveAlone }
-    } else if unwanted_since.is_some_and(|since| now >= since.plus_ms(GRACE_MS)) {
-        Plan::End
-    } else {
-        Plan::LeaveAlone
-    }
-}
-
-fn expiry(lease: &Lease) -> Timestamp {
-    match lease.instance {
-        Some(_) => lease.expires_at,
-        None => lease.expires_at.max(lease.last_heard.plus_ms(MIN_START_LEASE_MS)),
-    }
-}
-
-pub(super) fn is_wanted(spec: &Spec, sandbox: SandboxId) -> bool {
-    spec.sandbox().id() == Some(sandbox) && !spec.status().is_ended()
-}
 
 /// What the watchdog keeps from look to look.
 #[derive(Default)]

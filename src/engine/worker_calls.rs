@@ -10,8 +10,8 @@ use specline_aggregates::spec::{Command, LossCause, Payload, Rejection, Sandbox,
 use specline_aggregates::{Phase, SandboxId};
 
 use super::judging::blob_of;
+use super::lease_plan::is_wanted;
 use super::lookup::{jitter, within};
-use super::watchdog::is_wanted;
 use super::{Engine, EngineError};
 use crate::commands::{Actor, CommandError, Done, Keyed, Order, Origin};
 use crate::crash_point;
