@@ -18,5 +18,6 @@ pub mod request;
 pub mod sandbox;
 pub mod store;
 pub mod telemetry;
+pub mod untrusted;
 pub mod view;
 pub mod worker;
