@@ -12,6 +12,7 @@ pub mod engine;
 pub mod export;
 pub mod http;
 pub mod metrics;
+pub mod program;
 pub mod prompts;
 pub mod protocol;
 pub mod request;

@@ -8,7 +8,7 @@ mod command_line;
 mod mask;
 
 pub use command_line::{CommandLine, InvalidCommandLine};
-pub use mask::Mask;
+pub use mask::{Mask, is_secret};
 
 use std::path::PathBuf;
 

@@ -1,5 +1,6 @@
 //! The command line's grammar.
 
+use std::ffi::OsString;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
@@ -13,6 +14,7 @@ use super::gates::GatesCommand;
 use crate::bench::BenchCommand;
 use crate::config::{Ready, Source, Streams};
 use crate::http::{FailedLogins, Limits};
+use crate::sandbox::confine;
 
 /// A durable workflow engine for spec-driven development with AI coding agents.
 ///
@@ -208,6 +210,34 @@ pub(super) enum Command {
     Version,
     #[command(hide = true)]
     Supervise { folder: PathBuf },
+    #[command(hide = true)]
+    Confine(ConfineArgs),
+}
+
+/// How a program is held to what it may see and use.
+#[derive(Args)]
+pub struct ConfineArgs {
+    #[arg(long)]
+    view: Option<String>,
+    #[arg(long)]
+    limits: Option<String>,
+    #[arg(long)]
+    reap: bool,
+    program: OsString,
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<OsString>,
+}
+
+impl From<&ConfineArgs> for confine::Order {
+    fn from(args: &ConfineArgs) -> Self {
+        Self {
+            view: args.view.clone(),
+            limits: args.limits.clone(),
+            reap: args.reap,
+            program: args.program.clone(),
+            args: args.args.clone(),
+        }
+    }
 }
 
 #[derive(Args)]

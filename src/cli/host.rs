@@ -315,10 +315,16 @@ async fn open_outside(
 /// The sandbox provider of this machine.
 pub(super) fn machine(state: std::path::PathBuf) -> Result<LocalMachine, Failure> {
     let configuration = |message: String| Failure::new(Exit::Configuration, message);
-    let choice = crate::config::effective().sandbox.isolation;
-    let isolation = isolation::choose(choice).map_err(|e| configuration(chain(&e)))?;
+    let host = &crate::config::effective().sandbox;
+    let isolation = isolation::choose(host.isolation).map_err(|e| configuration(chain(&e)))?;
     let shown = state.display().to_string();
     let options = Options::new(state, isolation).map_err(|e| configuration(e.to_string()))?;
+    let options = Options {
+        limits: host.limits,
+        writable: host.writable.0.clone(),
+        shared: host.shared(),
+        ..options
+    };
     LocalMachine::new(options).map_err(|error| {
         configuration(format!(
             "sandboxes cannot be kept in {shown}: {}; set SPECLINE_STATE_DIR to a folder that can \

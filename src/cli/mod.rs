@@ -48,8 +48,7 @@ use clap::{CommandFactory, FromArgMatches};
 
 use self::args::{Cli, Command};
 
-/// Runs the program. `supervise` and `worker` come first: the one must have no async runtime, and
-/// the other lives in a sandbox.
+/// Runs the program. `supervise` and `confine` come first: they must have no async runtime.
 #[must_use]
 pub fn main() -> ExitCode {
     let parsed = Cli::command().try_get_matches();
@@ -64,6 +63,9 @@ pub fn main() -> ExitCode {
     };
     if let Command::Supervise { folder } = &cli.command {
         return crate::sandbox::process::supervise(folder);
+    }
+    if let Command::Confine(args) = &cli.command {
+        return crate::sandbox::confine::confine(&args.into());
     }
     if let Err(failure) = config::prepare(&mut cli, &found) {
         return failed(&failure);
@@ -138,6 +140,6 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             print::data(concat!("specline ", env!("CARGO_PKG_VERSION")));
             Ok(Exit::Completed)
         }
-        Command::Supervise { .. } => Ok(Exit::Usage),
+        Command::Supervise { .. } | Command::Confine(_) => Ok(Exit::Usage),
     }
 }

@@ -1,26 +1,36 @@
-//! Duty: has the programs that a policy names judge an output which the gate has passed. A program
-//! that cannot be run or makes no sense is a verdict that does not pass and says so: nothing waits
-//! for ever, and nothing passes unseen.
+//! Duty: has the programs that a policy names judge an output which the gate has passed, each
+//! confined like an agent. One that could not be run, or makes no sense, has judged nothing: it is
+//! asked again, and then a person is, so that its failure costs the agent no attempt. Nothing waits
+//! unseen, and nothing passes unseen.
 
-use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::json;
-use specline_aggregates::spec::command::RecordVerdict;
-use specline_aggregates::spec::{Command, Pending, Spec};
+use specline_aggregates::spec::command::{PauseExecution, RecordVerdict};
+use specline_aggregates::spec::{Command, Pending, Spec, Status};
 use specline_aggregates::{Evaluator, Finding, RawJson, Severity};
 use specline_projections::due_work::DueWork;
-use tokio::io::AsyncWriteExt;
 
 use super::lookup::by_duty;
+use super::spawner::chain;
 use super::{Engine, EngineError};
 use crate::agent::CommandLine;
 use crate::commands::Order;
+use crate::program::RunError;
+use crate::sandbox::{ProgramError, ProgramRequest};
 
 /// How much of what a program wrote stands in a message, in characters.
 const SHOWN_CHARS: usize = 300;
+
+/// Longest answer, in bytes: some thousand findings.
+const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
+
+/// Before an evaluator that gave no verdict is asked again.
+const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
+
+/// A fall-back: every change of the spec wakes the wait.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// What a program answers: one JSON object on stdout.
 #[derive(Deserialize)]
@@ -52,16 +62,17 @@ pub(super) async fn run(engine: &Engine, row: &DueWork) -> Result<(), EngineErro
     let Some(pending) = state.pending.as_ref().filter(|_| !spec.status().is_ended()) else {
         return Ok(());
     };
-    let there = spec.brief().is_some_and(|b| Path::new(&b.repository.location).is_dir());
-    if engine.is_shared() && !there {
-        return Err(EngineError::NotHere("the repository's folder"));
+    if !engine.has_snapshot(&spec).await? {
+        return Err(EngineError::NotHere("the snapshot that its evaluators look at"));
     }
     let Some(output) = engine.output_of(&spec, row.phase).await? else { return Ok(()) };
     for evaluator in spec.policy().evaluators(row.phase) {
         if !state.evaluating.contains(&evaluator.name) {
             continue;
         }
-        let answer = ask(&spec, row, evaluator, &output).await;
+        let Some(answer) = persist(engine, &spec, row, (evaluator, &output)).await? else {
+            return Ok(());
+        };
         let command =
             Command::RecordVerdict(verdict(engine, row, (evaluator, pending), answer).await?);
         let origin = by_duty("evaluator", &spec);
@@ -78,19 +89,8 @@ async fn verdict(
     engine: &Engine,
     row: &DueWork,
     (evaluator, pending): (&Evaluator, &Pending),
-    answer: Result<Answer, String>,
+    answer: Answer,
 ) -> Result<RecordVerdict, EngineError> {
-    let answer = answer.unwrap_or_else(|message| Answer {
-        passed: false,
-        score: Some(0),
-        findings: vec![Told {
-            message,
-            rule: Some("error".to_owned()),
-            passed: false,
-            place: String::new(),
-            mend: "mend the evaluator, then retry the phase".to_owned(),
-        }],
-    });
     let finding = |told: Told| Finding {
         rule: format!("{}.{}", evaluator.name, told.rule.as_deref().unwrap_or("finding")),
         severity: Severity::Hard,
@@ -111,46 +111,101 @@ async fn verdict(
     })
 }
 
-/// Runs the program in the repository, with the output and what it is for on stdin.
-async fn ask(
+/// The evaluator's answer. None: it could not be had, and the spec waits for a person, or another
+/// look at it.
+async fn persist(
+    engine: &Engine,
     spec: &Spec,
     row: &DueWork,
-    evaluator: &Evaluator,
-    output: &RawJson,
+    (evaluator, output): (&Evaluator, &RawJson),
+) -> Result<Option<Answer>, EngineError> {
+    for pause in PAUSES.map(Some).into_iter().chain([None]) {
+        let message = match ask(engine, spec, row, (evaluator, output)).await {
+            Ok(answer) => return Ok(Some(answer)),
+            Err(message) => message,
+        };
+        let name = &evaluator.name;
+        tracing::warn!(spec.id = %row.spec, evaluator = name, cause = message, "no verdict");
+        if engine.inner.stop.is_cancelled() {
+            return Ok(None);
+        }
+        let Some(pause) = pause else {
+            ask_a_person(engine, spec, row, format!("evaluator {name}: {message}")).await?;
+            return Ok(None);
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = engine.inner.stop.cancelled() => return Ok(None),
+        }
+    }
+    Ok(None)
+}
+
+/// Pauses the spec, and returns when somebody has let it go on.
+async fn ask_a_person(
+    engine: &Engine,
+    spec: &Spec,
+    row: &DueWork,
+    problem: String,
+) -> Result<(), EngineError> {
+    let reason = format!("{problem}; mend the evaluator, then `specline resume {}`", row.spec);
+    let pause = Command::Pause(PauseExecution { by: "engine".to_owned(), reason });
+    let origin = by_duty("evaluator", spec);
+    let mut changes = engine.inner.projected.subscribe();
+    let done = engine.commands().spec(row.spec, &pause, Order::from(&origin)).await?;
+    let mut status = done.state.status();
+    while status == Status::Paused {
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() { return Ok(()) },
+            () = tokio::time::sleep(LOOK_AGAIN) => {}
+            () = engine.inner.stop.cancelled() => return Ok(()),
+        }
+        status = engine.spec(row.spec).await?.status();
+    }
+    Ok(())
+}
+
+/// Runs the program on a copy of the snapshot, with the output and what it is for on stdin.
+async fn ask(
+    engine: &Engine,
+    spec: &Spec,
+    row: &DueWork,
+    (evaluator, output): (&Evaluator, &RawJson),
 ) -> Result<Answer, String> {
     let line = CommandLine::parse(&evaluator.command).map_err(|error| error.to_string())?;
     let brief = spec.brief().ok_or("the spec has no brief")?;
-    let request = json!({
+    let manifest = spec.manifest().ok_or("the spec has no snapshot")?;
+    let question = json!({
         "spec": { "id": spec.id(), "title": brief.title, "description": brief.description },
         "phase": row.phase,
         "attempt": row.attempt,
         "output": output,
-        "repository": brief.repository.location,
     });
-    let mut child = tokio::process::Command::new(&line.program)
-        .args(&line.args)
-        .current_dir(&brief.repository.location)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|error| format!("{} cannot be started: {error}", line.program))?;
-    let stdin = child.stdin.take();
-    let talk = async {
-        if let Some(mut stdin) = stdin {
-            // A program that does not read its stdin is not wrong for that.
-            drop(stdin.write_all(request.to_string().as_bytes()).await);
-        }
-        child.wait_with_output().await
+    let request = ProgramRequest {
+        program: line.program.clone(),
+        args: line.args,
+        commit: manifest.commit.clone(),
+        question: question.as_object().cloned().unwrap_or_default(),
+        pass_env: Vec::new(),
+        time: Duration::from_millis(evaluator.time_ms),
+        stdout_bytes: MAX_ANSWER_BYTES,
+        stop: engine.inner.stop.clone(),
+        hide: engine.inner.hidden.clone(),
+        protect: vec![brief.repository.location.clone().into()],
     };
-    let limit = Duration::from_millis(evaluator.time_ms);
-    let ended = tokio::time::timeout(limit, talk).await;
-    let ended = ended.map_err(|_| format!("it said nothing within {} s", limit.as_secs()))?;
-    let ended = ended.map_err(|error| error.to_string())?;
+    let ended = engine.inner.provider.run_program(request).await;
+    let ended = ended.map_err(|error| match &error {
+        ProgramError::Run(RunError::NotStarted(cause)) => {
+            format!("{} cannot be started: {cause}", line.program)
+        }
+        _ => chain(&error),
+    })?;
     if !ended.status.success() {
-        let said = shown(&ended.stderr);
+        let said: String = ended.last_line.chars().take(SHOWN_CHARS).collect();
         return Err(format!("it ended with {}: {said}", ended.status));
+    }
+    if ended.stdout.len() > MAX_ANSWER_BYTES {
+        return Err(format!("its answer is longer than {MAX_ANSWER_BYTES} bytes"));
     }
     serde_json::from_slice(&ended.stdout)
         .map_err(|error| format!("its answer is no verdict ({error}): {}", shown(&ended.stdout)))

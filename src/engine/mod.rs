@@ -19,6 +19,7 @@ mod history;
 mod judging;
 mod lease_plan;
 mod lookup;
+mod masking;
 mod membership;
 mod metrics;
 mod notes;

@@ -2,7 +2,6 @@
 //! process starts, so that it starts once, whatever crashes.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -87,7 +86,7 @@ fn new_lease(engine: &Engine, spec: &Spec, (sandbox, epoch): (SandboxId, Epoch))
 impl Engine {
     /// Whether this node's provider can start sandboxes of `spec`: on a log that is shared, another
     /// machine may have taken its snapshot.
-    async fn has_snapshot(&self, spec: &Spec) -> Result<bool, EngineError> {
+    pub(super) async fn has_snapshot(&self, spec: &Spec) -> Result<bool, EngineError> {
         let Some(manifest) = spec.manifest().filter(|_| self.is_shared()) else { return Ok(true) };
         let (snapshots, commit) = (Arc::clone(&self.inner.snapshots), manifest.commit.clone());
         let found = tokio::task::spawn_blocking(move || snapshots.exists(&commit)).await;
@@ -114,6 +113,11 @@ impl Engine {
             pass_env: spec.policy().agent_env.clone(),
             lease_ms: lease.lease_ms,
             hide: self.inner.hidden.clone(),
+            protect: spec
+                .brief()
+                .map(|b| b.repository.location.clone().into())
+                .into_iter()
+                .collect(),
         };
         let handle = self.inner.provider.spawn(request).await.map_err(|e| chain(&e))?;
         crash_point::reach("spawn_started");
@@ -171,31 +175,14 @@ impl Engine {
     /// Outputs that earlier sandboxes of this spec finished and could not hand in go to the next
     /// one, which submits those that still fit.
     async fn hand_over_outbox(&self, lease: &Lease) {
-        let Some(to) = self.inner.provider.outbox(lease.sandbox) else { return };
         let spec = SpecId::new(lease.owner);
-        let from: Vec<_> = (1..lease.epoch.0)
-            .filter_map(|epoch| self.inner.provider.outbox(spec.sandbox(Epoch(epoch))))
-            .filter(|folder| folder.is_dir())
-            .collect();
-        let moved = tokio::task::spawn_blocking(move || {
-            from.iter().map(|folder| move_files(folder, &to)).collect::<Result<Vec<()>, _>>()
-        });
-        match moved.await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::warn!(cause = %error, "an outbox was not handed over"),
-            Err(error) => tracing::warn!(cause = %error, "an outbox was not handed over"),
+        for epoch in 1..lease.epoch.0 {
+            let from = spec.sandbox(Epoch(epoch));
+            if let Err(error) = self.inner.provider.hand_over(from, lease.sandbox).await {
+                tracing::warn!(sandbox.id = %from, cause = %error, "an outbox was not handed over");
+            }
         }
     }
-}
-
-fn move_files(from: &Path, to: &Path) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(from)? {
-        let path = entry?.path();
-        let (Some(name), true) = (path.file_name(), path.is_file()) else { continue };
-        std::fs::create_dir_all(to)?;
-        std::fs::rename(&path, to.join(name))?;
-    }
-    Ok(())
 }
 
 /// An error with everything that led to it, on one line.

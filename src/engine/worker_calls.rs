@@ -68,13 +68,14 @@ impl Engine {
         keyed: Option<&Keyed>,
     ) -> Result<StepAnswer, EngineError> {
         let lease = self.lease(sandbox).await?;
+        let result = self.mask(&lease).await?.raw(&report.result)?;
         let command = Command::RecordStep(RecordStep {
             epoch: lease.epoch,
             phase: report.phase,
             attempt: report.attempt,
             number: report.number,
             name: report.name.clone(),
-            result: Payload::of(report.result.clone()),
+            result: Payload::of(result.clone()),
             usage: report.usage,
         });
         let done = if let Some(done) = self.already_done(&lease, keyed).await? {
@@ -82,7 +83,7 @@ impl Engine {
         } else {
             let spec = self.spec(lease.owner.into()).await?;
             let origin = sandbox_origin(&lease, &spec);
-            let order = Order::from(&origin).keyed(keyed).with_blobs(blob_of(&report.result));
+            let order = Order::from(&origin).keyed(keyed).with_blobs(blob_of(&result));
             self.commands().spec(lease.owner.into(), &command, order).await?
         };
         Ok(StepAnswer { position: done.position.0, version: done.version, recorded: done.written })
@@ -113,6 +114,9 @@ impl Engine {
         keyed: Option<&Keyed>,
     ) -> Result<Done<Spec>, EngineError> {
         let commands = self.commands();
+        let mask = self.mask(lease).await?;
+        let output = mask.raw(&submission.output)?;
+        let session = submission.session.as_deref().map(|session| mask.text(session));
         let mut tries = 0;
         loop {
             let loaded = self.loaded(lease.owner.into()).await?;
@@ -122,13 +126,13 @@ impl Engine {
                 phase: submission.phase,
                 attempt: submission.attempt,
                 context: submission.context_digest,
-                output: submission.output.clone(),
+                output: output.clone(),
                 usage: submission.usage,
-                session: submission.session.clone(),
+                session: session.clone(),
                 judging: self.judging(&loaded.state).await?,
                 wait: self.wait().await?,
             }));
-            let order = Order::from(&origin).keyed(keyed).with_blobs(blob_of(&submission.output));
+            let order = Order::from(&origin).keyed(keyed).with_blobs(blob_of(&output));
             match commands.try_once(&commands.specs, loaded, &command, order).await {
                 Err(error) if error.is_conflict() && tries < MAX_CONFLICTS => tries += 1,
                 Err(CommandError::Rejected(rejection)) => {
@@ -153,7 +157,7 @@ impl Engine {
             phase: report.phase,
             attempt: report.attempt,
             kind: report.kind,
-            message: report.message.clone(),
+            message: self.mask(&lease).await?.text(&report.message),
             usage: report.usage,
             wait: self.wait().await?,
         });
@@ -204,7 +208,9 @@ impl Engine {
         if lease.state == LeaseState::Ended {
             return Err(let_go());
         }
-        let entries = notes.iter().map(|note| (note.kind.clone(), note.body.to_string())).collect();
+        let mask = self.mask(&lease).await?;
+        let entry = |note: &Note| (note.kind.clone(), mask.json(&note.body.to_string()));
+        let entries = notes.iter().map(entry).collect();
         self.inner.side.add_telemetry(sandbox, entries).await?;
         let beat = Heartbeat { sandbox, usage: lease.usage, progressed: true };
         // A full queue of beats is no reason to lose the notes.

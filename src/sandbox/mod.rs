@@ -4,12 +4,15 @@
 //! Nothing here decides what a run does next, and nothing here is ever a source of truth: the
 //! engine records what a provider tells it.
 
-mod files;
+pub mod confine;
+pub(crate) mod files;
 pub mod isolation;
 pub mod process;
 pub mod provider;
 pub mod snapshot;
 
 pub use isolation::Isolation;
-pub use provider::{Exit, Exited, Handle, Provider, SpawnError, SpawnRequest};
+pub use provider::{
+    Exit, Exited, Handle, ProgramError, ProgramRequest, Provider, SpawnError, SpawnRequest,
+};
 pub use snapshot::{Snapshot, SnapshotError, Snapshots};

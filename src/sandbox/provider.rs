@@ -4,16 +4,19 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use specline_aggregates::{Epoch, SandboxId};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::isolation;
 use super::snapshot::SnapshotError;
+use crate::program::{Ended, RunError};
 
 /// Exits that wait for the engine: more than the sandboxes that one engine runs at once. A provider
 /// waits for room, and never drops one.
@@ -36,8 +39,51 @@ pub struct SpawnRequest {
     /// A sandbox whose worker has had no answer from the engine for this and the provider's grace
     /// ends itself.
     pub lease_ms: u64,
-    /// Folders that the worker must not see, where the provider can hide them.
+    /// Files and folders that the worker must not see, where the provider can hide them.
     pub hide: Vec<PathBuf>,
+    /// What the worker must not write to, wherever it lies.
+    pub protect: Vec<PathBuf>,
+}
+
+/// A program that is asked once about a snapshot.
+#[derive(Clone)]
+pub struct ProgramRequest {
+    pub program: String,
+    pub args: Vec<String>,
+    /// A snapshot's commit; the program stands in a copy of it that it cannot change.
+    pub commit: String,
+    /// What goes to its stdin; `repository` is added, which is that copy's folder.
+    pub question: serde_json::Map<String, serde_json::Value>,
+    /// Names of variables of the engine's own environment that it may see.
+    pub pass_env: Vec<String>,
+    pub time: Duration,
+    pub stdout_bytes: usize,
+    pub stop: CancellationToken,
+    pub hide: Vec<PathBuf>,
+    pub protect: Vec<PathBuf>,
+}
+
+impl ProgramRequest {
+    /// JSON for the program's stdin.
+    #[must_use]
+    pub fn input(&self, repository: &Path) -> Vec<u8> {
+        let mut question = self.question.clone();
+        question.insert("repository".to_owned(), repository.display().to_string().into());
+        serde_json::Value::Object(question).to_string().into_bytes()
+    }
+}
+
+/// Why a program gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ProgramError {
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    #[error("{0}")]
+    Io(io::Error),
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error("this provider runs no programs")]
+    Unsupported,
 }
 
 /// How a provider finds a sandbox again: JSON that the engine stores and does not read.
@@ -190,6 +236,12 @@ pub trait Provider: Send + Sync {
     /// error.
     async fn terminate(&self, sandbox: SandboxId, handle: &Handle) -> Result<(), OrderError>;
 
+    /// Runs a program once, confined as its sandboxes are, on a read-only copy of a snapshot. All
+    /// that it starts has ended when this returns.
+    async fn run_program(&self, _request: ProgramRequest) -> Result<Ended, ProgramError> {
+        Err(ProgramError::Unsupported)
+    }
+
     /// Frees what an ended sandbox holds; logs and outbox stay, within bounds.
     async fn remove(&self, sandbox: SandboxId) -> Result<(), OrderError>;
 
@@ -200,6 +252,7 @@ pub trait Provider: Send + Sync {
     /// Every sandbox that the provider has, to find those that no engine recorded.
     async fn list(&self) -> Result<Vec<Listed>, io::Error>;
 
-    /// Where the worker keeps outputs that it could not hand in, if the engine can read it.
-    fn outbox(&self, sandbox: SandboxId) -> Option<PathBuf>;
+    /// Gives outputs that the sandbox `from`, which has ended, could not hand in to `to`, which may
+    /// not be there yet. One that has none, or never was, gives nothing.
+    async fn hand_over(&self, from: SandboxId, to: SandboxId) -> io::Result<()>;
 }

@@ -13,6 +13,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::Config;
 use crate::protocol::Problem;
+use crate::untrusted::read_text;
+
+/// More than the file with the engine's addresses has.
+const MAX_ADDRESS_BYTES: u64 = 64 * 1024;
 
 /// First and longest wait between repeats.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
@@ -205,7 +209,7 @@ impl Client {
 
 /// `{"api_url": …}`: one address, or several with commas between.
 fn read_addresses(file: &Path) -> Vec<String> {
-    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let text = read_text(file, MAX_ADDRESS_BYTES).unwrap_or_default();
     let json: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
     let told = json["api_url"].as_str().unwrap_or_default().split(',');
     let told = told.map(|url| url.trim().trim_end_matches('/').to_owned());

@@ -1,14 +1,20 @@
 //! Finished outputs on the worker's own disk, until the engine has answered for them. What a lost
 //! sandbox leaves here is handed to the next one, which submits it instead of running the agent.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use specline_aggregates::spec::MAX_OUTPUT_BYTES;
 use specline_aggregates::{Digest, Phase, RawJson, Usage};
 
 use crate::agent::Answer;
+use crate::sandbox::files::{private_folder, write_whole};
+use crate::untrusted::read_regular;
+
+/// An output of the greatest size, and what stands around it.
+const MAX_ENTRY_BYTES: u64 = MAX_OUTPUT_BYTES as u64 * 2 + 64 * 1024;
 
 /// A finished output.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -53,18 +59,14 @@ impl Outbox {
     pub fn keep(&self, entry: &Entry) -> io::Result<()> {
         let Some(path) = self.path(entry.phase, entry.context_digest) else { return Ok(()) };
         if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
+            private_folder(folder)?;
         }
-        let temporary = path.with_extension("tmp");
-        let mut file = File::create(&temporary)?;
-        file.write_all(&serde_json::to_vec(entry)?)?;
-        file.sync_all()?;
-        fs::rename(temporary, path)
+        write_whole(&path, &serde_json::to_vec(entry)?)
     }
 
     /// The output of this very phase and context, if one waits here.
     pub fn find(&self, phase: Phase, context: Digest) -> Option<Entry> {
-        let bytes = fs::read(self.path(phase, context)?).ok()?;
+        let bytes = read_regular(&self.path(phase, context)?, MAX_ENTRY_BYTES).ok()?;
         let entry: Entry = serde_json::from_slice(&bytes).ok()?;
         (entry.phase == phase && entry.context_digest == context).then_some(entry)
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use specline_aggregates::InstanceId;
@@ -20,9 +21,14 @@ use crate::protocol::{
     Assignment, Attach, Detach, FailureAnswer, FailureReport, Note, Submission, SubmissionAnswer,
     Work,
 };
+use crate::sandbox::files::private_folder;
+use crate::sandbox::process::end_descendants;
 
 /// Seconds of a long poll.
 const POLL_SECONDS: u64 = 20;
+
+/// How long what an agent left behind may take to end when it is asked to.
+const LEFTOVER_GRACE: Duration = Duration::from_millis(250);
 
 /// What the loop works with.
 struct Worker {
@@ -141,9 +147,7 @@ impl Worker {
     }
 
     async fn run_agent(&self, work: Work) -> Result<Entry, AgentError> {
-        // HOME is no secret, and an output without the paths under it would be hard to read.
-        let names = work.agent_env.iter().filter(|name| *name != "HOME");
-        self.mask.learn(names.filter_map(|name| std::env::var(name).ok()));
+        self.mask.learn_variables(&work.agent_env);
         let (phase, context) = (work.phase, work.context_digest);
         let scratch =
             tempdir().map_err(|e| AgentError::Failed(format!("no scratch folder: {e}")))?;
@@ -156,6 +160,7 @@ impl Worker {
         };
         self.pulse.spent().running = Some(scratch.clone());
         let result = agent::run(job).await;
+        end_leftovers().await;
         {
             let mut spent = self.pulse.spent();
             spent.running = None;
@@ -167,6 +172,7 @@ impl Worker {
         drop(std::fs::remove_dir_all(scratch));
         let mut answer = result?;
         answer.output = masked(&answer.output, &self.mask)?;
+        answer.session = answer.session.map(|session| self.mask.apply(&session));
         self.pulse.progressed.store(true, Ordering::Relaxed);
         let entry = Entry::of(phase, context, answer);
         self.outbox
@@ -247,13 +253,22 @@ fn masked(
     output: &specline_aggregates::RawJson,
     mask: &Mask,
 ) -> Result<specline_aggregates::RawJson, AgentError> {
-    let text = mask.apply(output.text());
+    let text = mask.apply_json(output.text());
     specline_aggregates::RawJson::parse(text)
         .map_err(|error| AgentError::InvalidOutput(format!("with its secrets masked: {error}")))
 }
 
+/// Ends what the agent left running, also what has left its process group: nothing of one attempt
+/// lives on in the next. Only a process that adopts what its descendants leave can know it all.
+async fn end_leftovers() {
+    if rustix::process::child_subreaper().is_ok_and(|reaper| reaper.is_some()) {
+        let ended = tokio::task::spawn_blocking(|| end_descendants(LEFTOVER_GRACE));
+        drop(ended.await);
+    }
+}
+
 fn tempdir() -> std::io::Result<PathBuf> {
     let folder = std::env::temp_dir().join(format!("specline-agent-{}", Uuid::now_v7()));
-    std::fs::create_dir_all(&folder)?;
+    private_folder(&folder)?;
     Ok(folder)
 }

@@ -77,6 +77,7 @@ impl Bench {
             pass_env: Vec::new(),
             lease_ms: 60_000,
             hide: vec![self.root.path().join("repo/.specline")],
+            protect: vec![self.root.path().join("repo")],
         }
     }
 
@@ -90,7 +91,7 @@ impl Bench {
     }
 
     fn outbox(&self, name: &str) -> String {
-        fs::read_to_string(self.folder().join("outbox").join(name)).unwrap_or_default()
+        fs::read_to_string(self.folder().join("agent/outbox").join(name)).unwrap_or_default()
     }
 
     fn n_sleepers(&self) -> usize {
@@ -128,9 +129,14 @@ fn supervise() -> Program {
 }
 
 fn isolations() -> Vec<Isolation> {
-    let mut all = vec![Isolation::Subreaper];
+    let mut all = vec![Isolation::Subreaper, landlock()];
     all.extend(isolation::choose(isolation::Choice::Bubblewrap));
     all
+}
+
+/// Every kernel that this project is tested on has it.
+fn landlock() -> Isolation {
+    Isolation::Landlock { program: PathBuf::from(env!("CARGO_BIN_EXE_specline")) }
 }
 
 fn pid(handle: &Handle, whose: &str) -> i32 {
@@ -164,13 +170,16 @@ async fn a_worker_sees_the_snapshot_and_a_clean_environment() {
         engine.machine.spawn(request).await.unwrap();
         assert_eq!(engine.exited().await.exit, Exit::Code(0));
         assert_eq!(bench.outbox("file"), "as it is\n");
-        assert_eq!(bench.outbox("pwd").trim_end(), bench.folder().join("work").to_str().unwrap());
+        assert_eq!(
+            bench.outbox("pwd").trim_end(),
+            bench.folder().join("agent/work").to_str().unwrap()
+        );
         assert_eq!(bench.outbox("api"), r#"{"api_url":"http://127.0.0.1:1"}"#);
         let env = bench.outbox("env");
         let env: BTreeMap<&str, &str> = env.lines().filter_map(|l| l.split_once('=')).collect();
         assert_eq!(env["CARGO_PKG_NAME"], "specline");
         assert_eq!(env["SPECLINE_SANDBOX_ID"], bench.sandbox.to_string());
-        assert_eq!(env["HOME"], bench.folder().join("home").to_str().unwrap());
+        assert_eq!(env["HOME"], bench.folder().join("agent/home").to_str().unwrap());
         assert!(!env.contains_key("CARGO_MANIFEST_DIR"), "{isolation}: {env:?}");
         assert!(!env.contains_key("NOT_SET_ANYWHERE"));
     }
@@ -278,7 +287,7 @@ async fn a_worker_that_is_asked_to_end_may_tidy_up() {
                       touch $SPECLINE_OUTBOX/up; while :; do sleep 0.01; done";
         let mut engine = bench.engine(script);
         let handle = engine.spawn(&bench).await;
-        eventually("it is up", || bench.folder().join("outbox/up").exists()).await;
+        eventually("it is up", || bench.folder().join("agent/outbox/up").exists()).await;
         engine.machine.terminate(bench.sandbox, &handle).await.unwrap();
         assert_eq!(engine.exited().await.exit, Exit::Code(5), "{isolation}");
         assert_eq!(bench.outbox("end"), "tidy\n");
@@ -322,9 +331,9 @@ fn a_restarted_engine_adopts_what_lives_and_hears_of_what_has_ended() {
             let adopted = engine.machine.adopt(bench.sandbox, &handle).await.unwrap();
             assert_eq!(adopted, Adopted::Alive, "{isolation}");
             engine.machine.announce("http://127.0.0.1:2").unwrap();
-            let api = fs::read_to_string(bench.folder().join("api.json")).unwrap();
+            let api = fs::read_to_string(bench.folder().join("told/api.json")).unwrap();
             assert_eq!(api, r#"{"api_url":"http://127.0.0.1:2"}"#);
-            fs::write(bench.folder().join("outbox/go"), "").unwrap();
+            fs::write(bench.folder().join("agent/outbox/go"), "").unwrap();
             assert_eq!(engine.exited().await.exit, Exit::Code(9), "{isolation}");
             let again = engine.machine.adopt(bench.sandbox, &handle).await.unwrap();
             let Adopted::Gone(exited) = again else { panic!("it has ended") };
@@ -383,7 +392,7 @@ async fn logs_are_bounded_and_removal_keeps_them() {
         assert!(size("worker.log") + size("worker.log.1") <= 128 * 1024);
         assert!(size("worker.log") > 0);
         assert!(!bench.folder().join("work").exists());
-        assert!(bench.folder().join("outbox").exists());
+        assert!(bench.folder().join("agent/outbox").exists());
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::folder::Folder;
+use crate::agent::is_secret;
 use crate::sandbox::provider::{SpawnError, SpawnRequest};
 
 /// Names the sandbox to its worker, and every process of it to the provider.
@@ -29,12 +30,8 @@ pub(super) fn compose(
 ) -> Result<BTreeMap<String, String>, SpawnError> {
     let mut env = harmless();
     env.insert("HOME".to_owned(), folder.home().display().to_string());
-    for name in &request.pass_env {
-        match std::env::var(name) {
-            Ok(value) => drop(env.insert(name.clone(), value)),
-            Err(error) => tracing::debug!(name, %error, "a passed variable is not there"),
-        }
-    }
+    env.insert("TMPDIR".to_owned(), folder.temporary().display().to_string());
+    env.extend(passed(&request.pass_env));
     env.extend(request.env.clone());
     env.insert(SANDBOX_ID.to_owned(), request.sandbox.to_string());
     for (name, path) in
@@ -52,6 +49,18 @@ pub(super) fn compose(
     Ok(env)
 }
 
+/// Those of the named variables that the engine has.
+pub(super) fn passed(names: &[String]) -> BTreeMap<String, String> {
+    let mut env = BTreeMap::new();
+    for name in names {
+        match std::env::var(name) {
+            Ok(value) => drop(env.insert(name.clone(), value)),
+            Err(error) => tracing::debug!(name, %error, "a passed variable is not there"),
+        }
+    }
+    env
+}
+
 /// What of the engine's environment any program may have.
 pub(super) fn harmless() -> BTreeMap<String, String> {
     let all = std::env::vars_os()
@@ -63,8 +72,8 @@ pub(super) fn harmless() -> BTreeMap<String, String> {
 }
 
 /// Names whose values must not be seen in a log.
-pub(super) fn secrets(request: &SpawnRequest) -> Vec<String> {
-    // HOME is no secret, and a log without paths under it would be hard to read.
-    let passed = request.pass_env.iter().filter(|name| *name != "HOME").cloned();
+pub(super) fn secrets(request: &SpawnRequest, env: &BTreeMap<String, String>) -> Vec<String> {
+    let is_secret = |name: &&String| env.get(*name).is_some_and(|value| is_secret(name, value));
+    let passed = request.pass_env.iter().filter(is_secret).cloned();
     passed.chain([TOKEN.to_owned()]).collect()
 }

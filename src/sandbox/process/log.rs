@@ -3,8 +3,11 @@
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::fs::OFlags;
 
 /// A longer line is broken.
 const MAX_LINE_BYTES: u64 = 64 * 1024;
@@ -25,7 +28,10 @@ pub(super) struct Log {
 
 impl Log {
     pub(super) fn open(path: &Path, max_bytes: u64) -> io::Result<Self> {
-        let file = File::options().create(true).append(true).open(path)?;
+        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+        let mut options = File::options();
+        let options = options.create(true).append(true).mode(0o600).custom_flags(flags);
+        let file = options.open(path)?;
         let n_bytes = file.metadata()?.len();
         Ok(Self { path: path.to_owned(), file, n_bytes, max_bytes })
     }

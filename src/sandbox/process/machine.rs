@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,10 +18,12 @@ use super::orders::Record;
 use super::shelf;
 use super::start::start;
 use super::watch::{self, Watched};
-use super::{reap, tree};
+use super::{judge, reap, tree};
+use crate::program::Ended;
 use crate::sandbox::files::private_folder;
 use crate::sandbox::provider::{
-    Adopted, EXITS, Exited, Handle, Listed, OrderError, Provider, SpawnError, SpawnRequest,
+    Adopted, EXITS, Exited, Handle, Listed, OrderError, ProgramError, ProgramRequest, Provider,
+    SpawnError, SpawnRequest,
 };
 use crate::sandbox::snapshot::{SnapshotError, Snapshots};
 
@@ -54,6 +55,7 @@ impl LocalMachine {
             path: options.state.clone(),
             source,
         })?;
+        judge::sweep(&options);
         let snapshots = Snapshots::open(&options.state)?;
         let place = shelf::place(&options.state).map_err(|source| SnapshotError::Io {
             what: "name",
@@ -118,7 +120,7 @@ impl Provider for LocalMachine {
         let sandbox = request.sandbox;
         let started = blocking(move || start(&options, &snapshots, &request)).await?;
         let handle = handle(&started.record);
-        self.watched.watch(sandbox, started.record, started.child);
+        self.watched.watch(self.folder(sandbox), started.record, started.child);
         Ok(handle)
     }
 
@@ -126,7 +128,8 @@ impl Provider for LocalMachine {
         let record = read(sandbox, handle)?;
         let folder = self.folder(sandbox);
         if let Some(record) = living(&folder, Some(&record)) {
-            self.watched.watch(sandbox, record, None);
+            let record = Record { sandbox, ..record };
+            self.watched.watch(folder, record, None);
             return Ok(Adopted::Alive);
         }
         let settled = blocking(move || watch::settle(&folder, sandbox, Some(&record))).await;
@@ -147,6 +150,10 @@ impl Provider for LocalMachine {
             pids if pids.is_empty() => Ok(()),
             pids => Err(OrderError::Lives { sandbox, pids }),
         }
+    }
+
+    async fn run_program(&self, request: ProgramRequest) -> Result<Ended, ProgramError> {
+        judge::run(&self.options, &self.snapshots, request).await
     }
 
     async fn remove(&self, sandbox: SandboxId) -> Result<(), OrderError> {
@@ -171,8 +178,9 @@ impl Provider for LocalMachine {
         blocking(move || shelf::list(&sandboxes)).await
     }
 
-    fn outbox(&self, sandbox: SandboxId) -> Option<PathBuf> {
-        Some(self.folder(sandbox).outbox())
+    async fn hand_over(&self, from: SandboxId, to: SandboxId) -> io::Result<()> {
+        let (from, to) = (self.folder(from), self.folder(to));
+        blocking(move || from.hand_over(&to)).await
     }
 }
 
@@ -198,12 +206,12 @@ fn read(sandbox: SandboxId, handle: &Handle) -> Result<Record, OrderError> {
 }
 
 /// The sandbox's living supervisor: the one that was handed out, else the one that wrote itself
-/// into the folder.
+/// into the folder; in either case a process that was started to be that.
 pub(super) fn living(folder: &Folder, known: Option<&Record>) -> Option<Record> {
     let boot = tree::boot();
     let candidates = known.cloned().into_iter().chain(folder.record());
     let mut seen = HashSet::new();
     candidates
         .filter(|record| record.boot == boot && seen.insert(record.supervisor))
-        .find(|record| record.supervisor.open().is_some())
+        .find(|record| folder.supervises(record.supervisor) && record.supervisor.open().is_some())
 }

@@ -4,10 +4,12 @@
 
 mod environment;
 mod folder;
+mod judge;
 mod log;
 mod machine;
 mod options;
 mod orders;
+mod outbox;
 mod reap;
 mod shelf;
 mod start;
@@ -19,4 +21,5 @@ mod worker;
 pub use environment::{API_FILE, LEASE_FILE, OUTBOX, SANDBOX_ID};
 pub use machine::LocalMachine;
 pub use options::{Options, Program};
+pub(crate) use reap::end_descendants;
 pub use supervisor::{BUSY, supervise};

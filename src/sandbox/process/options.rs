@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::sandbox::confine::Limits;
 use crate::sandbox::isolation::Isolation;
 
 /// A program with its first arguments.
@@ -22,6 +23,12 @@ pub struct Options {
     /// What runs around it; the sandbox's folder is its last argument.
     pub supervise: Program,
     pub isolation: Isolation,
+    /// What a sandbox may use up.
+    pub limits: Limits,
+    /// Folders of the machine that the host lets every sandbox write to.
+    pub writable: Vec<PathBuf>,
+    /// The same, but for what is protected below them: the temporary folder.
+    pub shared: Vec<PathBuf>,
     /// A worker that no engine answers goes on for this long after its lease.
     pub lease_grace: Duration,
     /// How long processes may take to end when they are asked to.
@@ -46,6 +53,9 @@ impl Options {
             worker: Program::new(program.clone(), &["worker"]),
             supervise: Program::new(program, &["supervise"]),
             isolation,
+            limits: Limits::default(),
+            writable: Vec::new(),
+            shared: Vec::new(),
             lease_grace: Duration::from_mins(15),
             end_grace: Duration::from_secs(3),
             log_bytes: 4 * 1024 * 1024,

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::tree::Identity;
 use crate::sandbox::Isolation;
+use crate::sandbox::confine::{Limits, View};
 use crate::sandbox::provider::{Cause, Exit};
 
 /// It has no `Debug`: the environment holds secrets.
@@ -25,7 +26,8 @@ pub(super) struct Orders {
     /// Names in `env` whose values are masked in every log.
     pub secrets: Vec<String>,
     pub isolation: Isolation,
-    pub hide: Vec<PathBuf>,
+    pub view: View,
+    pub limits: Limits,
     /// Lease and grace together: without a sign of life for this long the sandbox ends.
     pub silence: Duration,
     /// How long a process may take to end when it is asked to.

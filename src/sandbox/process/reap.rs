@@ -4,12 +4,11 @@ use std::collections::HashSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
+use rustix::process::{Signal, WaitOptions, getpid, wait};
 
-use super::environment::LEASE_FILE;
 use super::folder::Folder;
 use super::orders::Record;
-use super::tree::{self, Process};
+use super::tree::{self, Identity, Process};
 
 /// Between two looks at the process table.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -49,6 +48,16 @@ pub(super) fn end(
     }
 }
 
+/// Ends everything below this process, which must be a subreaper, and waits for it.
+pub(crate) fn end_descendants(grace: Duration) {
+    let me = getpid().as_raw_nonzero().get();
+    let below = || {
+        while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
+        tree::descendants(&Process::all(), &[me])
+    };
+    end(below, |_| true, grace);
+}
+
 /// Kills what a dead supervisor left of a sandbox, and returns what cannot be ended. A living
 /// supervisor is left alone.
 pub(super) fn orphans(folder: &Folder, record: Option<&Record>) -> Vec<i32> {
@@ -57,27 +66,23 @@ pub(super) fn orphans(folder: &Folder, record: Option<&Record>) -> Vec<i32> {
 
 /// Every living process of a sandbox, but for its supervisor: those below the recorded ones, those
 /// in the worker's group or session, and those whose environment names its folder. Its id alone
-/// would not do: another log on this machine may have a spec of the same id.
+/// would not do: another log on this machine may have a spec of the same id. Nor would a record
+/// alone: it may be forged, and the processes that it names may be anybody's.
 pub(super) fn remains(folder: &Folder, record: Option<&Record>) -> Vec<Process> {
-    let marker = format!("{LEASE_FILE}={}", folder.lease().display());
     let all = Process::all();
-    let known = |pid: i32, started: u64| {
-        all.iter().any(|p| p.identity.pid == pid && p.identity.started == started)
-    };
+    let known = |identity: &Identity| all.iter().any(|p| p.identity == *identity);
     let record = record.filter(|record| record.boot == tree::boot());
-    let identities = record.into_iter().flat_map(|r| r.worker.into_iter().chain([r.supervisor]));
-    let roots: Vec<i32> =
-        identities.filter(|id| known(id.pid, id.started)).map(|id| id.pid).collect();
+    let supervisor = record.map(|r| r.supervisor).filter(known).filter(|id| folder.supervises(*id));
+    let worker = record.and_then(|r| r.worker).filter(known).filter(|id| folder.runs(id.pid));
+    let roots: Vec<i32> = worker.iter().chain(&supervisor).map(|id| id.pid).collect();
     let below: HashSet<i32> =
         tree::descendants(&all, &roots).iter().map(|process| process.identity.pid).collect();
-    let worker = record.and_then(|record| record.worker).filter(|w| known(w.pid, w.started));
     let belongs = |process: &Process| {
         let pid = process.identity.pid;
         let is_worker = worker.is_some_and(|worker| process.group == worker.pid);
-        is_worker || below.contains(&pid) || tree::is_marked(pid, &marker)
+        is_worker || below.contains(&pid) || folder.marks(pid)
     };
     let me = std::process::id();
-    let supervisor = record.map(|record| record.supervisor);
     let mut found: Vec<Process> = all.iter().filter(|p| p.is_alive()).copied().collect();
     found.retain(|p| {
         let spared = u32::try_from(p.identity.pid) == Ok(me) || Some(p.identity) == supervisor;

@@ -14,7 +14,7 @@ use super::folder::Folder;
 use super::machine::{handle, living};
 use super::reap;
 use super::tree::{self, Process};
-use crate::sandbox::files::remove_tree;
+use crate::sandbox::files::{remove_tree, write_new};
 use crate::sandbox::provider::{Life, Listed};
 
 /// Ended and cleaned-up sandboxes whose logs are kept.
@@ -28,7 +28,9 @@ pub(super) fn list(sandboxes: &Path) -> io::Result<Vec<Listed>> {
         .collect();
     let listed = folders(sandboxes)?.into_iter().map(|(sandbox, folder)| {
         let record = living(&folder, None);
-        let lives = record.is_some() || marked.contains(&folder.lease().display().to_string());
+        let leases = [folder.lease(), folder.path().join("lease")];
+        let is_marked = leases.iter().any(|lease| marked.contains(&lease.display().to_string()));
+        let lives = record.is_some() || is_marked;
         let handle = record.or_else(|| folder.record()).map(|record| handle(&record));
         let life = if lives { Life::Alive } else { Life::Ended };
         Listed { sandbox, handle, life }
@@ -47,7 +49,7 @@ pub(super) fn place(state: &Path) -> io::Result<String> {
     let file = state.join("place");
     if !file.exists() {
         let drawn = state.join(format!("place.{}", Uuid::now_v7()));
-        fs::write(&drawn, Uuid::now_v7().to_string())?;
+        write_new(&drawn, Uuid::now_v7().to_string().as_bytes())?;
         // The first of several that start together wins, and a reader never finds half a name.
         let linked = fs::hard_link(&drawn, &file);
         fs::remove_file(&drawn)?;
@@ -65,7 +67,7 @@ pub(super) fn place(state: &Path) -> io::Result<String> {
 /// Writes the engine's address into every sandbox that still has a working copy.
 pub(super) fn announce(sandboxes: &Path, api_url: &str) -> io::Result<()> {
     for (_, folder) in folders(sandboxes)? {
-        if folder.work().exists() {
+        if folder.is_in_use() {
             folder.write_api(api_url)?;
         }
     }
@@ -77,7 +79,7 @@ pub(super) fn prune(sandboxes: &Path) -> io::Result<()> {
     let mut freed: Vec<(SystemTime, PathBuf)> = Vec::new();
     for (_, folder) in folders(sandboxes)? {
         let metadata = fs::metadata(folder.path())?;
-        if !folder.work().exists() {
+        if !folder.is_in_use() {
             freed.push((metadata.modified()?, folder.path().to_owned()));
         }
     }
@@ -90,7 +92,9 @@ fn folders(sandboxes: &Path) -> io::Result<Vec<(SandboxId, Folder)>> {
     let mut folders = Vec::new();
     for entry in fs::read_dir(sandboxes)? {
         let entry = entry?;
-        let Some(sandbox) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+        let named = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        let Some(sandbox) = named.filter(|_| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        else {
             continue;
         };
         folders.push((sandbox, Folder::new(entry.path())));

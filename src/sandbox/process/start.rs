@@ -9,12 +9,15 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::environment::{self, compose, harmless};
 use super::folder::Folder;
+use super::machine::living;
 use super::options::Options;
 use super::orders::{Orders, Record, Report};
 use super::reap;
-use crate::sandbox::files::{Lock, is_full, private_folder};
+use crate::sandbox::confine::View;
+use crate::sandbox::files::{Lock, is_full, private_file, private_folder};
 use crate::sandbox::provider::{SpawnError, SpawnRequest};
 use crate::sandbox::snapshot::Snapshots;
+use crate::untrusted::read_regular;
 
 /// A supervisor that has not answered by then hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -71,7 +74,7 @@ fn folder_of(options: &Options, request: &SpawnRequest) -> Folder {
 
 /// A supervisor that owns its folder has told of itself there, or is just about to end.
 fn found(folder: &Folder) -> Result<Started, SpawnError> {
-    let record = folder.record().filter(|record| record.supervisor.open().is_some());
+    let record = living(folder, None);
     let message = "another process holds the sandbox's lock".to_owned();
     let record = record.ok_or(SpawnError::Supervisor { message })?;
     Ok(Started { record, child: None })
@@ -82,25 +85,41 @@ fn orders(
     request: &SpawnRequest,
     folder: &Folder,
 ) -> Result<Orders, SpawnError> {
+    let env = compose(request, folder)?;
     Ok(Orders {
         sandbox: request.sandbox,
         owner: request.owner,
         epoch: request.epoch,
         program: options.worker.program.clone(),
         args: options.worker.args.clone(),
-        env: compose(request, folder)?,
-        secrets: environment::secrets(request),
+        secrets: environment::secrets(request, &env),
+        env,
         isolation: options.isolation.clone(),
-        hide: request.hide.clone(),
+        view: view(options, request, folder),
+        limits: options.limits,
         silence: Duration::from_millis(request.lease_ms).saturating_add(options.lease_grace),
         end_grace: options.end_grace,
         log_bytes: options.log_bytes,
     })
 }
 
+/// What the worker may see and write. All that lies in the state folder is hidden but for what is
+/// its own, and the objects that its working copy borrows.
+fn view(options: &Options, request: &SpawnRequest, folder: &Folder) -> View {
+    let agent = [folder.work(), folder.home(), folder.temporary(), folder.outbox()];
+    let writable = agent.into_iter().chain([folder.lease()]).chain(options.writable.clone());
+    View {
+        writable: writable.collect(),
+        shared: options.shared.clone(),
+        protected: request.protect.clone(),
+        hidden: request.hide.iter().cloned().chain([options.state.clone()]).collect(),
+        readable: vec![folder.told(), options.state.join("snapshots.git/objects")],
+    }
+}
+
 fn launch(options: &Options, folder: &Folder) -> Result<Child, SpawnError> {
     let path = folder.supervisor_log();
-    let stderr = std::fs::File::create(&path).map_err(|e| failure("write", &path, e))?;
+    let stderr = private_file(&path).map_err(|e| failure("write", &path, e))?;
     Command::new(&options.supervise.program)
         .args(&options.supervise.args)
         .arg(folder.path())
@@ -133,8 +152,8 @@ fn hear(mut child: Child, orders: &Orders, folder: &Folder) -> Result<Started, S
     };
     end(&mut child);
     reap::orphans(folder, folder.record().as_ref());
-    let said = std::fs::read_to_string(folder.supervisor_log()).unwrap_or_default();
-    let said: String = said.chars().take(500).collect();
+    let said = read_regular(&folder.supervisor_log(), MAX_REPORT_BYTES).unwrap_or_default();
+    let said: String = String::from_utf8_lossy(&said).chars().take(500).collect();
     let message = format!("{message} {said}").trim().to_owned();
     Err(SpawnError::Supervisor { message })
 }

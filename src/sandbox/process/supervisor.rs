@@ -80,6 +80,8 @@ async fn watch(folder: &Folder, orders: &Orders) -> Result<(), String> {
     let signals = Signals::new().map_err(|error| format!("listen for signals: {error}"))?;
     let log = Log::open(&folder.log(), orders.log_bytes)
         .map_err(|error| format!("open the worker's log: {error}"))?;
+    // The worker has them from here; for this process they are wide.
+    orders.limits.apply().map_err(|error| format!("limit the sandbox: {error}"))?;
     let child = worker::start(orders, folder)?;
     let mut tree = Tree::new(&child, &orders.isolation);
     let tail = Arc::default();
@@ -264,7 +266,8 @@ impl Lease {
     }
 
     fn has_run_out(&mut self) -> bool {
-        let touched = fs::metadata(&self.path).and_then(|metadata| metadata.modified()).ok();
+        let touched =
+            fs::symlink_metadata(&self.path).and_then(|metadata| metadata.modified()).ok();
         if touched != self.last {
             self.last = touched;
             self.seen = Instant::now();

@@ -4,6 +4,8 @@
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
@@ -123,6 +125,12 @@ pub(super) fn descendants(all: &[Process], roots: &[i32]) -> Vec<Process> {
 /// another user is none of ours, and cannot be asked.
 pub(super) fn is_marked(pid: i32, marker: &str) -> bool {
     marks(pid).is_some_and(|environ| environ.split(|b| *b == 0).any(|v| v == marker.as_bytes()))
+}
+
+/// Whether `pid` was started with `word` as one of its arguments.
+pub(super) fn has_argument(pid: i32, word: &Path) -> bool {
+    let Ok(line) = fs::read(format!("/proc/{pid}/cmdline")) else { return false };
+    line.split(|b| *b == 0).any(|part| part == word.as_os_str().as_bytes())
 }
 
 /// The value of the variable `name` that `pid` was started with.

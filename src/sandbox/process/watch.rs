@@ -29,8 +29,9 @@ impl Watched {
         Self { sandboxes: Arc::default(), report }
     }
 
-    /// Reports the end of `sandbox`, unless it is watched already.
-    pub(super) fn watch(&self, sandbox: SandboxId, record: Record, child: Option<Child>) {
+    /// Reports the end of the sandbox in `folder`, unless it is watched already.
+    pub(super) fn watch(&self, folder: Folder, record: Record, child: Option<Child>) {
+        let sandbox = record.sandbox;
         if !self.watching().insert(sandbox) {
             return;
         }
@@ -45,7 +46,7 @@ impl Watched {
                 if let Some(mut child) = child {
                     let _ = child.wait();
                 }
-                settle(&Folder::new(record.folder.clone()), sandbox, Some(&record))
+                settle(&folder, sandbox, Some(&record))
             });
             this.watching().remove(&sandbox);
             if let Ok(exited) = settled.await {

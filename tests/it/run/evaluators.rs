@@ -9,7 +9,7 @@ use crate::support::{AGENT_PHASES, Project};
 /// A project whose policy has `script` judge the design.
 fn judged(script: &str) -> (Project, String) {
     let project = Project::new();
-    let path = project.path("judge.sh");
+    let path = project.path("agent/judge.sh");
     std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     let policy = project.policy(&json!({
@@ -41,7 +41,7 @@ fn an_evaluator_sends_an_output_back_and_then_passes_it() {
     assert_eq!(verdicts[0]["findings"][0]["rule"], "house.finding");
     let again = project.agent.request("design", 2);
     assert!(again["prompt"].as_str().unwrap().contains("name the owner"), "{again}");
-    let asked = std::fs::read_to_string(project.path("judge.sh.stdin")).unwrap();
+    let asked = std::fs::read_to_string(project.path("agent/judge.sh.stdin")).unwrap();
     let asked: Value = serde_json::from_str(&asked).unwrap();
     assert_eq!(asked["phase"], "design");
     assert!(asked["output"]["components"].is_array(), "{asked}");
@@ -49,16 +49,49 @@ fn an_evaluator_sends_an_output_back_and_then_passes_it() {
     project.nothing_is_left();
 }
 
+/// It has judged nothing: the agent is not asked again, and a person is.
 #[test]
-fn an_evaluator_that_cannot_be_run_passes_nothing_and_says_so() {
-    let (project, policy) = judged("echo broken >&2; exit 3");
+fn an_evaluator_that_cannot_be_run_costs_the_agent_no_attempt_and_a_person_is_asked() {
+    let (project, policy) = judged(
+        "cat > /dev/null\n\
+         if [ -e \"$0.mended\" ]; then echo '{\"passed\": true}'; exit; fi\n\
+         echo x >> \"$0.asked\"; echo broken >&2; exit 3",
+    );
     let said = project.run(&["--policy", &policy]);
-    assert_eq!(said.code(), 1, "{said:?}");
-    let error = said.json()["error"].clone();
-    assert_eq!(error["phase"], "design");
-    assert!(error["reason"].as_str().unwrap().contains("broken"), "{error}");
-    assert_eq!(project.log().count("SpecFailed"), 1);
-    let phases = project.agent.phases();
-    assert_eq!(phases[..2], AGENT_PHASES[..2]);
-    assert_eq!(phases.iter().filter(|phase| *phase == "design").count(), 3, "{phases:?}");
+    assert_eq!(said.code(), 3, "{said:?}");
+    let paused = project.log().named("ExecutionPaused")[0].data().clone();
+    let reason = paused["reason"].as_str().unwrap();
+    assert!(reason.contains("evaluator house") && reason.contains("broken"), "{reason}");
+    assert!(reason.contains("specline resume"), "{reason}");
+    assert_eq!(std::fs::read_to_string(project.path("agent/judge.sh.asked")).unwrap(), "x\nx\nx\n");
+    std::fs::write(project.path("agent/judge.sh.mended"), "").unwrap();
+    let said = project.specline(&["resume", "--json"]);
+    assert_eq!(said.code(), 0, "{said:?}");
+    assert_eq!(project.agent.phases(), AGENT_PHASES);
+    project.is_sound();
+}
+
+/// It may leave a child behind, write much before it reads, and try to change what it judges.
+#[test]
+fn an_evaluator_is_confined_and_ended_with_all_that_it_started() {
+    let (project, policy) = judged(
+        "head -c 200000 /dev/zero | tr '\\0' ' '\n\
+         cat > \"$0.stdin\"\n\
+         echo \"$ANY_SECRET\" > \"$0.env\"\n\
+         touch here 2> /dev/null && echo written > \"$0.written\"\n\
+         (setsid sleep 31536000 & echo $! > \"$0.pid\")\n\
+         echo '{\"passed\": true}'",
+    );
+    let args = project.run_args(&["--policy", &policy]);
+    let mut command = project.command(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    command.env("ANY_SECRET", "hunter2");
+    assert_eq!(project.start(command).wait().code(), 0);
+    assert_eq!(std::fs::read_to_string(project.path("agent/judge.sh.env")).unwrap(), "\n");
+    let asked = std::fs::read_to_string(project.path("agent/judge.sh.stdin")).unwrap();
+    let asked: Value = serde_json::from_str(&asked).unwrap();
+    let repository = asked["repository"].as_str().unwrap();
+    assert!(!std::path::Path::new(repository).exists(), "its copy is gone: {repository}");
+    assert!(!project.path("agent/judge.sh.written").exists());
+    let pid = std::fs::read_to_string(project.path("agent/judge.sh.pid")).unwrap();
+    assert!(!std::path::Path::new(&format!("/proc/{}", pid.trim())).exists());
 }

@@ -96,6 +96,8 @@ impl Project {
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("HOME", self.path("home")).env("TMPDIR", self.path("tmp"));
         command.env("SPECLINE_STATE_DIR", self.path("state")).env("USER", "tester");
+        // Where the scripted agent keeps account of its calls.
+        command.env("SPECLINE_SANDBOX_WRITABLE", self.path("agent"));
         if let Some(url) = &self.store {
             command.env("SPECLINE_STORE", url);
         }
