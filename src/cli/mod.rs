@@ -45,6 +45,7 @@ pub use place::Place;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use self::args::{Cli, Command};
 
@@ -67,6 +68,9 @@ pub fn main() -> ExitCode {
     if let Command::Confine(args) = &cli.command {
         return crate::sandbox::confine::confine(&args.into());
     }
+    if !matches!(cli.command, Command::Worker) {
+        keep_to_itself();
+    }
     if let Err(failure) = config::prepare(&mut cli, &found) {
         return failed(&failure);
     }
@@ -85,6 +89,15 @@ pub fn main() -> ExitCode {
     match result {
         Ok(exit) => exit.into(),
         Err(failure) => failed(&failure),
+    }
+}
+
+/// Closes this process's memory and environment, where keys may be, to other processes of its user.
+/// Root reads them all the same.
+fn keep_to_itself() {
+    let behavior = DumpableBehavior::NotDumpable;
+    if let Err(error) = set_dumpable_behavior(behavior) {
+        tracing::debug!(cause = %error, "other processes of this user may look into this one");
     }
 }
 

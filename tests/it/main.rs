@@ -14,3 +14,4 @@ mod sandbox_process;
 mod store_conformance;
 mod support;
 mod tidy;
+mod trust;

@@ -1,0 +1,4 @@
+//! The trust border: each test attacks the real binary, as who it says, and shows what the attacker
+//! gets.
+
+mod confined;
