@@ -317,6 +317,8 @@ pub enum KeysCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Draw a new secret for the tokens of the operator and of sandboxes; no engine may run.
+    RotateSecret,
 }
 
 #[derive(Args)]
@@ -476,8 +478,19 @@ pub enum LogCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Obey a log that was not made by you on this machine: cloned, unpacked, or copied.
+    Adopt(AdoptArgs),
     /// Move the log into another store; stopped, the same command goes on with it.
     Copy(CopyArgs),
+}
+
+#[derive(Args)]
+pub struct AdoptArgs {
+    /// Make it a log of its own, apart from the one that it was copied from.
+    #[arg(long)]
+    pub as_copy: bool,
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Args)]

@@ -36,7 +36,7 @@ pub async fn backup(place: &PlaceArgs, args: BackupArgs) -> Result<Exit, Failure
         }));
     } else {
         print::data(&format!("{events} events, {bytes} bytes, verified: {to}"));
-        print::talk("It holds the log's secret: keep it as you keep a password.");
+        print::talk("It holds all that agents and people wrote: keep it as you keep the log.");
     }
     Ok(Exit::Completed)
 }

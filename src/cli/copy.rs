@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::args::CopyArgs;
 use super::follow::interrupted;
-use super::{Exit, Failure, print};
+use super::{Exit, Failure, adopted, print};
 use crate::store::OpenError;
 use crate::store::house::{Copied, CopyError, House, Progress, Stage, copy};
 use crate::store::postgres::{self, PgHouse};
@@ -25,6 +25,10 @@ pub async fn log_copy(args: CopyArgs) -> Result<Exit, Failure> {
     if same_file(&args.from, &args.to) {
         return Err(Failure::usage("--from and --to are the same place"));
     }
+    // What is copied is obeyed where it arrives.
+    if let Some(path) = sqlite_path(&args.from).filter(|path| path.exists()) {
+        adopted::require(&path)?;
+    }
     let source = open_house(&args.from, Way::From).await?;
     let target = open_house(&args.to, Way::To).await?;
     let mut meter = Meter::new();
@@ -38,12 +42,23 @@ pub async fn log_copy(args: CopyArgs) -> Result<Exit, Failure> {
     };
     meter.finish();
     let copied = result?;
+    if let Some(path) = sqlite_path(&args.to) {
+        let deed = target.deed().await.map_err(|error| Failure::failed(error.to_string()))?;
+        if let Some(deed) = deed {
+            adopted::remember(&path, deed.identity.log_id)?;
+        }
+    }
     if args.json {
         print::json(&json!({ "ok": true, "from": args.from, "to": args.to, "copied": copied }));
     } else {
         say(&args, &copied);
     }
     Ok(Exit::Completed)
+}
+
+/// The file of a log in SQLite.
+fn sqlite_path(url: &str) -> Option<PathBuf> {
+    Some(PathBuf::from(url.strip_prefix("sqlite:")?.trim_start_matches("//")))
 }
 
 fn same_file(one: &str, two: &str) -> bool {
@@ -98,20 +113,22 @@ pub async fn open_house(url: &str, way: Way) -> Result<Box<dyn House>, Failure> 
         Way::To => SqliteHouse::open_or_create(&path),
     });
     let opened = opened.await.map_err(|error| Failure::failed(error.to_string()))?;
-    let house = opened.map_err(|error| {
-        let OpenError::Busy { path } = &error else {
-            return Failure::new(Exit::Configuration, error.to_string());
-        };
-        Failure::new(
-            Exit::Busy,
-            format!(
-                "an engine (or another copy) holds {}; stop it first: a log must not be written \
-                 while it is copied",
-                path.display()
-            ),
-        )
-    })?;
+    let house = opened.map_err(|error| open_failure(&error))?;
     Ok(Box::new(house))
+}
+
+pub fn open_failure(error: &OpenError) -> Failure {
+    let OpenError::Busy { path } = error else {
+        return Failure::new(Exit::Configuration, error.to_string());
+    };
+    Failure::new(
+        Exit::Busy,
+        format!(
+            "an engine (or another copy) holds {}; stop it first: a log must not be written while \
+             it is copied",
+            path.display()
+        ),
+    )
 }
 
 async fn open_postgres(url: &str, way: Way) -> Result<Box<dyn House>, Failure> {

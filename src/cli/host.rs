@@ -1,8 +1,7 @@
 //! The engine that a command speaks to: its own, when the log is free; else the one that holds it.
 
-use std::io::{self, Write};
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,15 +14,20 @@ use tokio_util::sync::CancellationToken;
 use super::admission::{Doors, Outside};
 use super::location::{Location, Opened, join, take_files};
 use super::place::state_folder;
-use super::{Api, Exit, Failure, Place};
+use super::{Api, Exit, Failure, Place, adopted, hidden, host_key};
 use crate::engine::{Engine, EngineError, Fatal, Leave, Settings, StartError};
 use crate::http;
 use crate::sandbox::Provider;
+use crate::sandbox::files::{private_folder, write_whole};
 use crate::sandbox::isolation;
 use crate::sandbox::process::{LocalMachine, Options};
+use crate::untrusted::read_regular;
 
 /// How long a held log is tried again: its engine may be starting or stopping.
 const BUSY_PATIENCE: Duration = Duration::from_secs(5);
+
+/// More than an engine's file has.
+const MAX_FILE_BYTES: u64 = 64 * 1024;
 
 /// Pause between looks at a condition.
 const LOOK: Duration = Duration::from_millis(20);
@@ -96,6 +100,7 @@ impl Host {
                 return Self::start(place, opened, duties, listen).await;
             }
         };
+        adopted::check_folder(files)?;
         files.make()?;
         let end = tokio::time::Instant::now() + BUSY_PATIENCE;
         loop {
@@ -124,7 +129,8 @@ impl Host {
         duties: Duties,
         listen: Listen,
     ) -> Result<Self, Failure> {
-        let state = state_folder(&opened.log.identity().log_id.to_string());
+        let log_id = opened.log.identity().log_id.to_string();
+        let state = state_folder(&log_id);
         let serves = listen.doors.is_some();
         let listener = bind(listen.address, place).await?;
         let address = listener.local_addr().map_err(|e| Failure::failed(e.to_string()))?;
@@ -136,7 +142,12 @@ impl Host {
             None => None,
         };
         let machine = (state.clone(), listen.provider);
-        let engine = open_engine(place, opened, machine, &api_url).await?;
+        let host_key = match place {
+            Location::Files(_) => Some(host_key::load_or_draw(&log_id)?),
+            // Nodes on other machines must know the same tokens: the database has it all.
+            Location::Postgres(_) => None,
+        };
+        let engine = open_engine(place, opened, machine, (&api_url, host_key)).await?;
         if serves {
             doors.check(&engine).await?;
         }
@@ -264,7 +275,7 @@ async fn open_engine(
     place: &Location,
     opened: Opened,
     (state, provider): (PathBuf, Option<Arc<dyn Provider>>),
-    api_url: &str,
+    (api_url, host_key): (&str, Option<[u8; 32]>),
 ) -> Result<Engine, Failure> {
     let machine = tokio::task::spawn_blocking(move || machine(state))
         .await
@@ -280,7 +291,8 @@ async fn open_engine(
         provider: provider.unwrap_or_else(|| Arc::new(machine)),
         snapshots,
         api_url: api_url.to_owned(),
-        hidden: place.hidden(),
+        hidden: hidden::of(place),
+        host_key,
     };
     let newer = |error: &StartError| {
         matches!(error, StartError::ReadModels(specline_projections::Error::Newer { .. }))
@@ -356,18 +368,16 @@ async fn bind(address: Option<SocketAddr>, place: &Location) -> Result<TcpListen
 }
 
 fn read_file(path: &Path) -> Option<EngineFile> {
-    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+    serde_json::from_slice(&read_regular(path, MAX_FILE_BYTES).ok()?).ok()
 }
 
 /// Written aside and renamed: a reader finds the old file or the new one.
 fn leave_file(path: &Path, file: &EngineFile) -> Result<(), Failure> {
     let write = || -> io::Result<()> {
-        let temporary = path.with_extension("json.tmp");
-        drop(std::fs::remove_file(&temporary));
-        let mut options = std::fs::OpenOptions::new();
-        let mut out = options.write(true).create_new(true).mode(0o600).open(&temporary)?;
-        out.write_all(serde_json::to_string(file)?.as_bytes())?;
-        std::fs::rename(&temporary, path)
+        if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
+            private_folder(folder)?;
+        }
+        write_whole(path, &serde_json::to_vec(file)?)
     };
     write().map_err(|error| {
         Failure::new(Exit::Configuration, format!("{} cannot be written: {error}", path.display()))

@@ -8,9 +8,11 @@ use specline_aggregates::access_key::Scope;
 
 use super::args::{KeyArgs, KeysCommand, PlaceArgs};
 use super::host::{Duties, Host};
-use super::{Exit, Failure, Location, print};
+use super::location::take_files;
+use super::{Exit, Failure, Location, host_key, print};
 use crate::engine::Leave;
 use crate::http::{NewKey, RevokeBody};
+use crate::store::PgLog;
 
 /// Keys asked for in one call.
 const PAGE: u32 = 1_000;
@@ -19,6 +21,9 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
 pub async fn keys(args: &PlaceArgs, command: KeysCommand) -> Result<Exit, Failure> {
     let place = Location::find(args)?;
+    if let KeysCommand::RotateSecret = command {
+        return rotate_secret(&place).await;
+    }
     let host = Host::connect(&place, Duties::Rest).await?;
     let result = match command {
         KeysCommand::Create(args) => create(&host, args).await,
@@ -27,9 +32,34 @@ pub async fn keys(args: &PlaceArgs, command: KeysCommand) -> Result<Exit, Failur
             list(&host, shown, json).await
         }
         KeysCommand::Revoke { key, reason, json } => revoke(&host, &key, reason, json).await,
+        KeysCommand::RotateSecret => Ok(Exit::Usage),
     };
     host.stop(Leave::Sandboxes).await;
     result
+}
+
+/// The operator's token and those of sandboxes are worth nothing afterwards: sandboxes that live are
+/// started anew by the next engine, at the last thing that they had recorded.
+async fn rotate_secret(place: &Location) -> Result<Exit, Failure> {
+    let log_id = match place {
+        Location::Files(files) => {
+            let taken = take_files(files).await?.ok_or_else(|| {
+                let shown = files.log.display();
+                let message = format!("an engine holds {shown}; stop it, then rotate the secret");
+                Failure::new(Exit::Busy, message)
+            })?;
+            let log_id = taken.log.identity().log_id.to_string();
+            host_key::draw_anew(&log_id)?;
+            log_id
+        }
+        Location::Postgres(url) => PgLog::renew_secret(url)
+            .await
+            .map_err(|error| Failure::new(Exit::Configuration, error.to_string()))?
+            .to_string(),
+    };
+    print::data(&format!("log {log_id} has a new secret"));
+    print::talk("Next: start every engine of this log again; tokens of before are refused.");
+    Ok(Exit::Completed)
 }
 
 async fn create(host: &Host, args: KeyArgs) -> Result<Exit, Failure> {

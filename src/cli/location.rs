@@ -7,7 +7,7 @@ use cqrs_es::Aggregate;
 use specline_aggregates::{spec::Spec, task::Task, ticket::Ticket};
 
 use super::args::PlaceArgs;
-use super::{Exit, Failure, Place};
+use super::{Exit, Failure, Place, adopted};
 use crate::store::verify::Scan;
 use crate::store::{Clock, EventLog, OpenError, PgLog, SideTables, SqliteLog, postgres};
 
@@ -78,15 +78,6 @@ impl Location {
         }
     }
 
-    /// What a sandbox must not see.
-    #[must_use]
-    pub fn hidden(&self) -> Vec<PathBuf> {
-        match self {
-            Self::Files(place) => place.hidden(),
-            Self::Postgres(_) => Vec::new(),
-        }
-    }
-
     /// Opens the log for reading beside whoever writes it.
     pub async fn open_to_read(&self) -> Result<Opened, Failure> {
         match self {
@@ -107,10 +98,18 @@ impl Location {
 
 /// Takes the files of a log; none when another engine has them.
 pub(super) async fn take_files(place: &Place) -> Result<Option<Opened>, Failure> {
+    // One that cannot be read yet may be in the making by another engine, which holds it then.
+    let readable = adopted::require(&place.log)?;
     let path = place.log.clone();
     let opened = tokio::task::spawn_blocking(move || SqliteLog::open(&path, Clock::system())).await;
     match opened.map_err(|e| Failure::failed(format!("the log: {e}")))? {
-        Ok(log) => Ok(Some(Opened::of(log))),
+        Ok(log) => {
+            if !readable {
+                adopted::require(&place.log)?;
+            }
+            adopted::remember(&place.log, log.identity().log_id)?;
+            Ok(Some(Opened::of(log)))
+        }
         Err(OpenError::Busy { .. }) => Ok(None),
         Err(error @ OpenError::Newer { .. }) => Err(Failure::new(Exit::Busy, error.to_string())),
         Err(error) => Err(unopened(&error)),

@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use indicatif::ProgressBar;
 use serde_json::json;
 
+use super::adopt::adopt;
 use super::args::{LogCommand, PlaceArgs};
 use super::copy::log_copy;
 use super::reads::open;
@@ -15,6 +16,7 @@ use crate::store::verify::verify;
 pub async fn log(args: &PlaceArgs, command: LogCommand) -> Result<Exit, Failure> {
     match command {
         LogCommand::Verify { json } => log_verify(args, json).await,
+        LogCommand::Adopt(args_of_it) => adopt(args, args_of_it).await,
         LogCommand::Copy(copy) => log_copy(copy).await,
     }
 }

@@ -1,6 +1,8 @@
 //! The command line. Data goes to stdout, talk to stderr; every error says what to do.
 
 mod admission;
+mod adopt;
+mod adopted;
 mod api;
 mod args;
 mod audit;
@@ -16,7 +18,9 @@ mod exit;
 mod export;
 mod follow;
 mod gates;
+mod hidden;
 mod host;
+mod host_key;
 mod keys;
 mod lists;
 mod location;

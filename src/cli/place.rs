@@ -2,10 +2,13 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::args::PlaceArgs;
 use super::{Exit, Failure};
+use crate::sandbox::files::{private_folder, write_whole};
 
 /// Folder of the embedded store in a repository.
 pub const FOLDER: &str = ".specline";
@@ -37,6 +40,12 @@ impl Place {
         }
     }
 
+    /// Whether the folder is the log's alone.
+    #[must_use]
+    pub const fn is_own_folder(&self) -> bool {
+        self.own_folder
+    }
+
     /// A log named by its URL.
     fn of_store(url: &str) -> Result<Self, Failure> {
         let configuration = |message: String| Failure::new(Exit::Configuration, message);
@@ -58,7 +67,7 @@ impl Place {
         let folder = log.parent().map_or_else(|| PathBuf::from("/"), Path::to_path_buf);
         Ok(Self {
             read_models: log.with_extension("read.db"),
-            engine_file: log.with_extension("engine.json"),
+            engine_file: engine_file(&log),
             log,
             folder,
             own_folder: false,
@@ -74,7 +83,7 @@ impl Place {
             Some(repo) => return Ok(Self::of_repository(&existing(repo)?)),
             None => current_folder()?,
         };
-        let found = from.ancestors().find(|folder| folder.join(FOLDER).is_dir());
+        let found = own_ancestors(&from).find(|folder| folder.join(FOLDER).is_dir());
         found.map(Self::of_repository).ok_or_else(|| {
             Failure::new(
                 Exit::Configuration,
@@ -106,10 +115,13 @@ impl Place {
     /// Makes the folder, and keeps it out of git by a `.gitignore` of its own.
     pub fn make(&self) -> Result<(), Failure> {
         let make = || -> io::Result<()> {
+            if self.own_folder {
+                private_folder(&self.folder)?;
+            }
             fs::create_dir_all(&self.folder)?;
             let ignore = self.folder.join(".gitignore");
             if self.own_folder && !ignore.exists() {
-                fs::write(ignore, "# Specline's own store; not for git.\n*\n")?;
+                write_whole(&ignore, b"# Specline's own store; not for git.\n*\n")?;
             }
             Ok(())
         };
@@ -124,12 +136,23 @@ impl Place {
             )
         })
     }
+}
 
-    /// What a sandbox must not see.
-    #[must_use]
-    pub fn hidden(&self) -> Vec<PathBuf> {
-        if self.own_folder { vec![self.folder.clone()] } else { Vec::new() }
-    }
+/// Where an engine on a log that shares its folder with other files says how to reach it: away from
+/// them, as it holds the operator's token.
+fn engine_file(log: &Path) -> PathBuf {
+    let real = log.canonicalize();
+    let path = real.as_deref().unwrap_or(log);
+    let name = blake3::hash(path.as_os_str().as_bytes()).to_hex();
+    state_base().join("engines").join(format!("{}.json", &name[..32]))
+}
+
+/// `from` and what is above it, up to a folder that neither the caller nor the owner of `from` owns:
+/// what lies there is somebody else's.
+fn own_ancestors(from: &Path) -> impl Iterator<Item = &Path> {
+    let owner = |folder: &Path| fs::metadata(folder).map(|metadata| metadata.uid()).ok();
+    let ours = [owner(from), Some(rustix::process::geteuid().as_raw())];
+    from.ancestors().take_while(move |folder| ours.contains(&owner(folder)))
 }
 
 fn current_folder() -> Result<PathBuf, Failure> {
@@ -150,8 +173,13 @@ fn existing(repo: &Path) -> Result<PathBuf, Failure> {
 
 /// Where sandboxes and snapshots of the log `log_id` lie: outside of every repository.
 pub fn state_folder(log_id: &str) -> PathBuf {
+    state_base().join(log_id)
+}
+
+/// The folder of all that is kept beside logs.
+pub fn state_base() -> PathBuf {
     let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    let base = if let Some(state) = &crate::config::effective().store.state_dir {
+    if let Some(state) = &crate::config::effective().store.state_dir {
         state.clone()
     } else if let Some(state) = named("XDG_STATE_HOME") {
         PathBuf::from(state).join("specline")
@@ -159,6 +187,5 @@ pub fn state_folder(log_id: &str) -> PathBuf {
         PathBuf::from(home).join(".local/state/specline")
     } else {
         std::env::temp_dir().join(format!("specline-{}", rustix::process::getuid().as_raw()))
-    };
-    base.join(log_id)
+    }
 }

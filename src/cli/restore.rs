@@ -12,7 +12,7 @@ use super::backup::stamp;
 use super::copy::{Way, open_house};
 use super::host::machine;
 use super::place::state_folder;
-use super::{Exit, Failure, Place, print};
+use super::{Exit, Failure, Place, adopted, print};
 use crate::sandbox::Provider;
 use crate::sandbox::process::LocalMachine;
 use crate::sandbox::provider::Life;
@@ -40,6 +40,7 @@ async fn from_file(
         ));
     }
     let (place, _) = Place::for_repository(args)?;
+    adopted::check_folder(&place)?;
     place.make()?;
     let restore = Restore::prepare(file, &place.log).await.map_err(failure)?;
     refuse_to_replace(restore.present(), options, &place.log)?;
@@ -49,6 +50,8 @@ async fn from_file(
     let lost = leave_lost_time(identity.log_id, living, aside).await?;
     remove_read_models(&place.read_models)?;
     let kept = restore.put_in_place(&format!("replaced-{aside}")).map_err(configuration)?;
+    // Whoever names a backup and its place wants to go on with it.
+    adopted::remember(&place.log, identity.log_id)?;
     report(options, &Done { identity, events: Some(events), kept, lost });
     Ok(Exit::Completed)
 }
@@ -56,8 +59,12 @@ async fn from_file(
 async fn in_place(args: &PlaceArgs, options: &RestoreArgs, aside: &str) -> Result<Exit, Failure> {
     // Read models in PostgreSQL are rebuilt when they see the new incarnation.
     let place = if is_postgres(args) { None } else { Some(Place::find(args)?) };
-    let file = place.as_ref().map(|place| format!("sqlite:{}", place.log.display()));
+    let log = place.as_ref().map(|place| place.log.clone());
+    let file = log.as_ref().map(|log| format!("sqlite:{}", log.display()));
     let url = file.or_else(|| args.store.clone()).unwrap_or_default();
+    if let Some(place) = &place {
+        adopted::check_folder(place)?;
+    }
     let house = open_house(&url, Way::From).await?;
     let deed = house.deed().await.map_err(|error| Failure::failed(error.to_string()))?;
     let Some(deed) = deed else {
@@ -71,6 +78,9 @@ async fn in_place(args: &PlaceArgs, options: &RestoreArgs, aside: &str) -> Resul
     }
     let anew = house.begin_anew(0).await;
     let identity = anew.map_err(|error| Failure::failed(error.to_string()))?;
+    if let Some(log) = &log {
+        adopted::remember(log, identity.log_id)?;
+    }
     report(options, &Done { identity, events: None, kept: None, lost });
     Ok(Exit::Completed)
 }
@@ -168,7 +178,7 @@ async fn end_sandboxes(state: PathBuf, living: Living) -> Result<(), Failure> {
     Ok(())
 }
 
-fn remove_read_models(file: &Path) -> Result<(), Failure> {
+pub fn remove_read_models(file: &Path) -> Result<(), Failure> {
     for suffix in ["", "-wal", "-shm", "-journal"] {
         let mut name = file.as_os_str().to_owned();
         name.push(suffix);

@@ -77,6 +77,14 @@ impl Config {
     }
 }
 
+/// The folder of the user's own settings.
+#[must_use]
+pub fn user_folder() -> Option<PathBuf> {
+    let folder = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let base = folder("XDG_CONFIG_HOME").or_else(|| Some(folder("HOME")?.join(".config")))?;
+    Some(base.join("specline"))
+}
+
 /// The configuration of the process; without one, what the environment says, as far as it is valid.
 #[must_use]
 pub fn effective() -> &'static Config {

@@ -1,5 +1,7 @@
 //! Why the engine did not do what was asked, as its callers handle it.
 
+use std::time::Duration;
+
 use specline_aggregates::Decide;
 use specline_aggregates::Finding;
 use specline_aggregates::spec::Rejection;
@@ -30,6 +32,9 @@ pub enum EngineError {
     /// Another machine has what this takes.
     #[error("{0} is not there; if it is on another machine, an engine there goes on")]
     NotHere(&'static str),
+    /// A sandbox asks for more than it may; none to wait for = it never may.
+    #[error("{message}")]
+    TooMuch { code: &'static str, message: String, wait: Option<Duration> },
     #[error("{what}: {cause}")]
     Internal { what: &'static str, cause: String },
 }
@@ -39,7 +44,7 @@ impl EngineError {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Refused { code, .. } => code,
+            Self::Refused { code, .. } | Self::TooMuch { code, .. } => code,
             Self::InvalidInput { .. } => "invalid_input",
             Self::Snapshot(_) => "repository_unreadable",
             Self::Transient(_) => "unavailable",

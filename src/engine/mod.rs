@@ -3,6 +3,7 @@
 //! changes nothing the second time.
 
 mod access;
+mod allowance;
 mod assignment;
 pub mod audit;
 pub mod backtest;
@@ -104,6 +105,7 @@ struct Inner {
     api_url: String,
     /// Folders that a sandbox must not see.
     hidden: Vec<PathBuf>,
+    allowances: allowance::Allowances,
     manifests: Mutex<BTreeMap<Digest, Arc<Manifest>>>,
     beats: mpsc::Sender<Heartbeat>,
     /// Sandboxes that the watchdog has just seen to be wanted.

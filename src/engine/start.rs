@@ -31,8 +31,10 @@ pub struct Settings {
     pub snapshots: Snapshots,
     /// Where workers reach this engine.
     pub api_url: String,
-    /// Folders that a sandbox must not see.
+    /// Files and folders that a sandbox must not see.
     pub hidden: Vec<PathBuf>,
+    /// What this machine keeps of the tokens' secret; none where the store has all of it.
+    pub host_key: Option<[u8; 32]>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +45,11 @@ pub enum StartError {
     ReadModels(#[from] specline_projections::Error),
     #[error(transparent)]
     Engine(#[from] EngineError),
+}
+
+/// Neither whoever reads the log nor whoever has this machine's part alone can make a token.
+fn token_key(host_key: &[u8; 32], salt: &[u8; 32]) -> [u8; 32] {
+    *blake3::keyed_hash(host_key, salt).as_bytes()
 }
 
 /// Whether the sandboxes go on when the engine stops.
@@ -61,12 +68,14 @@ impl Engine {
         let log_id = LogId { log_id: identity.log_id, incarnation: identity.incarnation };
         let head = *settings.log.watch_head().borrow();
         let models = ReadModels::open(&settings.read_models, log_id, head.0).await?;
+        let salt = settings.side.secret().await?;
+        let secret = settings.host_key.map_or(salt, |key| token_key(&key, &salt));
         let (beats, waiting) = mpsc::channel(heartbeats::MAX_WAITING);
         let engine = Self {
             inner: Arc::new(Inner {
                 id: Uuid::now_v7(),
                 commands: Commands::new(Arc::clone(&settings.log)),
-                secret: settings.side.secret().await?,
+                secret,
                 tail: super::tail::Tail::default(),
                 keys: super::access::Known::default(),
                 epochs: Mutex::new(BTreeMap::new()),
@@ -79,6 +88,7 @@ impl Engine {
                 snapshots: Arc::new(settings.snapshots),
                 api_url: settings.api_url,
                 hidden: settings.hidden,
+                allowances: super::allowance::Allowances::default(),
                 manifests: Mutex::new(BTreeMap::new()),
                 beats,
                 calm: Mutex::default(),

@@ -32,6 +32,7 @@ impl Engine {
         attach: &Attach,
         keyed: Option<&Keyed>,
     ) -> Result<Assignment, EngineError> {
+        self.allow_call(sandbox)?;
         let lease = self.lease(sandbox).await?;
         let stale =
             |current| EngineError::refused(&Rejection::StaleEpoch { given: attach.epoch, current });
@@ -56,6 +57,7 @@ impl Engine {
 
     /// What the sandbox is to do now.
     pub async fn next_assignment(&self, sandbox: SandboxId) -> Result<Assignment, EngineError> {
+        self.allow_call(sandbox)?;
         let lease = self.lease(sandbox).await?;
         self.assignment(&lease).await
     }
@@ -67,7 +69,11 @@ impl Engine {
         report: &StepReport,
         keyed: Option<&Keyed>,
     ) -> Result<StepAnswer, EngineError> {
+        self.allow_call(sandbox)?;
         let lease = self.lease(sandbox).await?;
+        if lease.state != LeaseState::Ended {
+            self.allow_step(sandbox, report).await?;
+        }
         let result = self.mask(&lease).await?.raw(&report.result)?;
         let command = Command::RecordStep(RecordStep {
             epoch: lease.epoch,
@@ -96,6 +102,7 @@ impl Engine {
         submission: &Submission,
         keyed: Option<&Keyed>,
     ) -> Result<SubmissionAnswer, EngineError> {
+        self.allow_call(sandbox)?;
         let lease = self.lease(sandbox).await?;
         let done = match self.already_done(&lease, keyed).await? {
             Some(done) => done,
@@ -175,6 +182,7 @@ impl Engine {
         sandbox: SandboxId,
         report: &HeartbeatReport,
     ) -> Result<HeartbeatAnswer, EngineError> {
+        self.allow_call(sandbox)?;
         let lease_ms = if let Some(lease_ms) = self.calm_lease(sandbox) {
             lease_ms
         } else {
@@ -204,10 +212,13 @@ impl Engine {
 
     /// Keeps what a worker has to tell beside its outputs; it counts as life, whatever its kind.
     pub async fn add_notes(&self, sandbox: SandboxId, notes: &[Note]) -> Result<(), EngineError> {
+        self.allow_call(sandbox)?;
         let lease = self.lease(sandbox).await?;
         if lease.state == LeaseState::Ended {
             return Err(let_go());
         }
+        let n_bytes = notes.iter().map(|note| note.kind.len() + note.body.to_string().len()).sum();
+        self.inner.allowances.notes(sandbox, n_bytes)?;
         let mask = self.mask(&lease).await?;
         let entry = |note: &Note| (note.kind.clone(), mask.json(&note.body.to_string()));
         let entries = notes.iter().map(entry).collect();

@@ -55,6 +55,7 @@ impl From<EngineError> for Refusal {
                 "the log cannot be used right now; ask again in a moment".to_owned()
             }
             EngineError::Refused { .. }
+            | EngineError::TooMuch { .. }
             | EngineError::NotFound { .. }
             | EngineError::InvalidInput { .. }
             | EngineError::Snapshot(_)
@@ -63,9 +64,14 @@ impl From<EngineError> for Refusal {
             | EngineError::Newer(_)
             | EngineError::ReadModels(_) => error.to_string(),
         };
+        let retry_after = if let EngineError::TooMuch { wait: Some(wait), .. } = &error {
+            Some(wait.as_secs() + 1)
+        } else {
+            None
+        };
         let findings =
             if let EngineError::Refused { findings, .. } = error { findings } else { Vec::new() };
-        Self { status, code, detail, findings, retry_after: None }
+        Self { status, code, detail, findings, retry_after }
     }
 }
 
@@ -82,6 +88,7 @@ fn status_of(error: &EngineError) -> StatusCode {
         | EngineError::ReadModels(specline_projections::Error::InvalidCursor(_))
         | EngineError::Snapshot(_) => StatusCode::UNPROCESSABLE_ENTITY,
         EngineError::Refused { code: "version_conflict", .. } => StatusCode::PRECONDITION_FAILED,
+        EngineError::TooMuch { .. } => StatusCode::TOO_MANY_REQUESTS,
         EngineError::Refused { code: "too_large", .. } => StatusCode::PAYLOAD_TOO_LARGE,
         EngineError::Refused { code: "corrupt", .. } | EngineError::Corrupt(_) => {
             StatusCode::INTERNAL_SERVER_ERROR

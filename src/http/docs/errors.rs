@@ -47,6 +47,7 @@ pages![
     "rate_limited",
     "read_models_unavailable",
     "repository_unreadable",
+    "sandbox_allowance_spent",
     "scope_missing",
     "spec_ended",
     "spec_paused",

@@ -38,6 +38,17 @@ pub(super) async fn load_or_create(connection: &mut PgConnection) -> Result<Iden
     load(connection).await?.ok_or_else(lost)
 }
 
+pub(super) async fn renew_secret(connection: &mut PgConnection) -> Result<(), OpenError> {
+    let secret = random::<32>()
+        .map_err(|error| OpenError::Damaged { cause: format!("no random numbers: {error}") })?;
+    sqlx::query("UPDATE log_identity SET secret = $1")
+        .bind(secret.as_slice())
+        .execute(connection)
+        .await
+        .map_err(|error| OpenError::Damaged { cause: error.to_string() })?;
+    Ok(())
+}
+
 pub(super) fn random<const N: usize>() -> std::io::Result<[u8; N]> {
     let mut bytes = [0; N];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;

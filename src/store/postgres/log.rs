@@ -54,6 +54,12 @@ impl Drop for Parts {
 }
 
 impl PgLog {
+    /// Draws a new secret for the log at `url`, and answers with the log's id. Tokens that nodes
+    /// made before are refused once these are started again.
+    pub async fn renew_secret(url: &str) -> Result<Uuid, OpenError> {
+        open::renew_secret(url).await
+    }
+
     /// Opens the log as one of its nodes, and makes its tables when they are not there.
     pub async fn open(settings: Settings) -> Result<Self, OpenError> {
         open::node(settings).await

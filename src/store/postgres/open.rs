@@ -48,6 +48,15 @@ impl Settings {
     }
 }
 
+/// Draws a new secret. Nodes that run go by the old one until they are started again.
+pub(super) async fn renew_secret(url: &str) -> Result<Uuid, OpenError> {
+    let mut connection = connect(&session::options(url)?).await?;
+    migrations::migrate(&mut connection).await?;
+    let identity = identity::load_or_create(&mut connection).await?;
+    identity::renew_secret(&mut connection).await?;
+    Ok(identity.log.log_id)
+}
+
 /// Opens the log as one of its nodes.
 pub(super) async fn node(settings: Settings) -> Result<PgLog, OpenError> {
     let options = session::options(&settings.url)?;

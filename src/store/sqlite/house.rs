@@ -175,6 +175,31 @@ impl CopyTarget for SqliteHouse {
     }
 }
 
+impl SqliteHouse {
+    /// Makes a copied file a log of its own: another id and secret, and none of the sandboxes that
+    /// live for the one that it was copied from.
+    pub async fn become_another(&self) -> Result<LogIdentity, LogError> {
+        let random = |error: std::io::Error| LogError::Transient {
+            cause: format!("no random numbers: {error}"),
+        };
+        let secret: [u8; 32] = identity::random().map_err(random)?;
+        let log_id = uuid::Builder::from_random_bytes(identity::random().map_err(random)?);
+        let identity = LogIdentity { log_id: log_id.into_uuid(), incarnation: 1 };
+        self.write(move |connection| {
+            let change = || -> rusqlite::Result<()> {
+                connection.execute_batch("DELETE FROM leases; DELETE FROM snapshots;")?;
+                connection.execute(
+                    "UPDATE log_identity SET log_id = ?1, incarnation = ?2, secret = ?3",
+                    (rows::text(&identity.log_id), identity.incarnation, secret),
+                )?;
+                Ok(())
+            };
+            change().map(|()| identity).map_err(log_error)
+        })
+        .await
+    }
+}
+
 #[async_trait]
 impl Restored for SqliteHouse {
     async fn begin_anew(&self, above: u32) -> Result<LogIdentity, LogError> {

@@ -51,6 +51,7 @@ impl Served {
             snapshots,
             api_url,
             hidden: Vec::new(),
+            host_key: None,
         })
         .await
         .unwrap();

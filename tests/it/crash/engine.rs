@@ -14,7 +14,7 @@ fn killed_at(point: &str) -> Project {
     let args = project.run_args(&[]);
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let mut command = project.command(&args);
-    let once = project.path("crashed");
+    let once = project.agent.path("crashed");
     command.env("SPECLINE_CRASH_AT", format!("{point}={}", once.display()));
     let said = project.start(command).wait();
     assert_eq!(said.code(), 128 + 9, "{point}: {said:?}");

@@ -40,7 +40,7 @@ fn killed_at(point: &str) {
     let args = project.run_args(&["--agent-env", "SPECLINE_CRASH_AT"]);
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let mut command = project.command(&args);
-    let once = project.path("crashed");
+    let once = project.agent.path("crashed");
     command.env("SPECLINE_CRASH_AT", format!("{point}={}", once.display()));
     let said = project.start(command).wait();
     assert_eq!(said.code(), 0, "{point}: {said:?}");
@@ -125,7 +125,7 @@ fn killed_after_its_last_output_is_sent() {
     let args = project.run_args(&["--agent-env", "SPECLINE_CRASH_AT"]);
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let mut command = project.command(&args);
-    let once = project.path("crashed");
+    let once = project.agent.path("crashed");
     command.env("SPECLINE_CRASH_AT", format!("worker_output_sent:tasks={}", once.display()));
     let said = project.start(command).wait();
     assert_eq!(said.code(), 0, "{said:?}");

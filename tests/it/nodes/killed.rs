@@ -9,7 +9,7 @@ use crate::support::{Cluster, Node, Served, process};
 fn killed_at(point: &str) {
     let cluster = Cluster::new();
     cluster.project.agent.on("all", NOTE_RUN);
-    let once = cluster.project.path("crashed");
+    let once = cluster.project.agent.path("crashed");
     let crash = ("SPECLINE_CRASH_AT", format!("{point}={}", once.display()));
     let served = Served { env: vec![crash], ..Served::default() };
     let mut nodes: Vec<Node> = (0..2).map(|_| cluster.serve(&served)).collect();
@@ -61,7 +61,7 @@ fn killed_before_a_sandbox_is_recorded_that_then_dies() {
     let cluster = Cluster::new();
     cluster.project.agent.on("all", NOTE_RUN);
     cluster.project.agent.on("requirements", "once hold hold never\n");
-    let once = cluster.project.path("crashed");
+    let once = cluster.project.agent.path("crashed");
     let crash = ("SPECLINE_CRASH_AT", format!("spawn_started={}", once.display()));
     let served = Served { env: vec![crash], ..Served::default() };
     let mut nodes: Vec<Node> = (0..2).map(|_| cluster.serve(&served)).collect();

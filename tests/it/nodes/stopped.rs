@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{NOTE_RUN, each_completed_once, until_settled};
-use crate::support::{Cluster, Event, Node, wait_for, wait_until};
+use crate::support::{Cluster, Event, Node, process, wait_for, wait_until};
 
 /// Longest until the others have taken over: a node's life, and some.
 const TAKEN_OVER: Duration = Duration::from_secs(40);
@@ -184,31 +184,30 @@ fn a_stopped_reactor() {
 fn a_node_that_is_stopped_while_it_runs_an_evaluator() {
     let cluster = Cluster::new();
     cluster.project.agent.on("all", NOTE_RUN);
-    let (asked, judge) = (cluster.project.path("asked"), cluster.project.path("judge.sh"));
-    let script = "cat > /dev/null\necho $PPID >> \"$1/asked\"\n\
+    let (asked, judge) =
+        (cluster.project.agent.path("asked"), cluster.project.agent.path("judge.sh"));
+    let script = "cat > /dev/null\necho x >> \"$1/asked\"\n\
                   while [ ! -e \"$1/judge\" ]; do sleep 0.05; done\n\
                   echo '{\"passed\": true, \"score\": 900}'\n";
     std::fs::write(&judge, script).unwrap();
-    let command = format!("/bin/sh {} {}", judge.display(), cluster.project.root().display());
+    let folder = judge.parent().unwrap().display();
+    let command = format!("/bin/sh {} {folder}", judge.display());
     let policy = json!({
         "evaluators": [{ "name": "careful", "command": command, "phases": ["design"] }],
     });
     let nodes = [cluster.node(), cluster.node()];
     cluster.launch(&nodes[0], "Judged", &policy);
-    let judges = || {
-        let text = std::fs::read_to_string(&asked).unwrap_or_default();
-        text.lines().filter_map(|pid| pid.parse::<i32>().ok()).collect::<Vec<_>>()
-    };
-    wait_until("a judge", || judges().len() == 1);
+    let n_asked = || std::fs::read_to_string(&asked).unwrap_or_default().lines().count();
+    let asks = |node: &Node| process::runs_below(node.running.pid(), "judge.sh");
+    wait_until("a judge", || n_asked() == 1);
     let [one, two] = nodes;
-    let asks = judges()[0] == one.running.pid();
-    let (asking, other) = if asks { (one, two) } else { (two, one) };
-    assert_eq!(judges()[0], asking.running.pid());
+    let (asking, other) = if asks(&one) { (one, two) } else { (two, one) };
+    assert!(asks(&asking) && !asks(&other));
     asking.stop();
-    cluster.until("the other to ask too", TAKEN_OVER, || judges().len() == 2);
-    assert_eq!(judges()[1], other.running.pid());
+    cluster.until("the other to ask too", TAKEN_OVER, || n_asked() == 2);
+    assert!(asks(&other));
     asking.wake();
-    std::fs::write(cluster.project.path("judge"), "").unwrap();
+    std::fs::write(cluster.project.agent.path("judge"), "").unwrap();
     cluster.until_completed(1, Duration::from_secs(90));
     let log = cluster.project.log();
     let by = |verdict: &&Event| verdict.data()["evaluator"] == "careful";

@@ -164,6 +164,7 @@ impl Lab {
             snapshots: provider.snapshots.clone(),
             api_url,
             hidden: Vec::new(),
+            host_key: None,
         })
         .await
         .unwrap();

@@ -39,6 +39,22 @@ pub fn token(root: &Path, id: &str) -> Option<String> {
     variable(inside?, "SPECLINE_TOKEN")
 }
 
+/// Whether a process below `above` has an argument that ends with `ending`.
+pub fn runs_below(above: i32, ending: &str) -> bool {
+    let parent = |pid: i32| -> Option<i32> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
+    };
+    let is_below = |pid: i32| {
+        std::iter::successors(Some(pid), |pid| parent(*pid)).take(20).any(|pid| pid == above)
+    };
+    let has_argument = |pid: i32| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.split(|byte| *byte == 0).any(|word| word.ends_with(ending.as_bytes()))
+    };
+    pids().any(|pid| pid != above && has_argument(pid) && is_below(pid))
+}
+
 pub fn signal(pid: i32, signal: Signal) {
     if let Some(pid) = Pid::from_raw(pid) {
         let _ = kill_process(pid, signal);
