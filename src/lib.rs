@@ -10,6 +10,7 @@ pub mod config;
 pub mod crash_point;
 pub mod engine;
 pub mod export;
+pub mod git;
 pub mod http;
 pub mod metrics;
 pub mod program;

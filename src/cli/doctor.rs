@@ -1,7 +1,6 @@
 //! `specline doctor`: what works on this machine, and what does not; one line each, honest.
 
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::json;
 use specline_aggregates::{Digest, GatePolicy, Manifest, Phase, gate, output};
@@ -12,6 +11,7 @@ use super::args::PlaceArgs;
 use super::place::state_folder;
 use super::{Exit, Failure, Location, print};
 use crate::agent::{self, Job};
+use crate::git::Git;
 use crate::prompts;
 use crate::protocol::Work;
 use crate::sandbox::isolation;
@@ -56,9 +56,8 @@ fn say(what: &str, found: &Result<String, String>) -> bool {
 }
 
 fn git() -> Result<String, String> {
-    let output = Command::new("git").arg("--version").output();
-    let output = output.map_err(|error| format!("git cannot be run ({error}); install it"))?;
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    let version = Git::plain("say its version").arg("--version").line();
+    version.map_err(|error| error.to_string())
 }
 
 fn writable(folder: &Path) -> Result<String, String> {

@@ -3,35 +3,34 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::git::Git;
 
 /// Commits looked at, at most.
 pub(super) const MAX_COMMITS: u32 = 500;
 
+/// Churn is a help, and not worth waiting for.
+const LIMIT: Duration = Duration::from_secs(30);
+
 /// Number of commits that touched each path, over the last [`MAX_COMMITS`].
 pub(super) fn churn(root: &Path) -> BTreeMap<String, u32> {
     let count = format!("-n{MAX_COMMITS}");
-    let output = Command::new("git")
-        .arg("-C")
-        .arg(root)
-        .args(["-c", "core.quotePath=false", "log", &count, "--no-merges", "--no-renames"])
+    let answer = Git::reading(root, "read the history")
+        .args(["log", &count, "--no-merges", "--no-renames", "--no-ext-diff", "--no-textconv"])
         .args(["--relative", "--name-only", "--pretty=format:"])
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .env("GIT_OPTIONAL_LOCKS", "0")
-        .env("GIT_PAGER", "cat")
-        .output();
+        .within(LIMIT)
+        .answer();
     let mut counts = BTreeMap::new();
-    let Ok(output) = output else {
-        tracing::debug!("git is not at hand, so there is no churn");
-        return counts;
-    };
-    if output.status.success() {
-        for line in String::from_utf8_lossy(&output.stdout).lines() {
-            if !line.is_empty() {
+    match answer {
+        Ok(Ok(names)) => {
+            for line in String::from_utf8_lossy(&names).lines().filter(|line| !line.is_empty()) {
                 *counts.entry(line.to_owned()).or_insert(0) += 1;
             }
         }
+        // No repository, or no commit in it.
+        Ok(Err(_)) => {}
+        Err(error) => tracing::debug!(%error, "git told nothing, so there is no churn"),
     }
     counts
 }

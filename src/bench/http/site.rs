@@ -15,6 +15,7 @@ use super::waiting::{Line, Started};
 use crate::bench::failed;
 use crate::bench::scratch::Scratch;
 use crate::cli::Failure;
+use crate::git::{Git, GitError};
 
 /// Longest wait for the next thing that a starting server says.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -183,17 +184,17 @@ async fn make_repository(repo: &Path) -> Result<(), Failure> {
     for (path, text) in FILES {
         std::fs::write(repo.join(path), text).map_err(unmade)?;
     }
-    let name = ["-c", "user.name=Bench", "-c", "user.email=bench@localhost"];
-    let commit = ["commit", "--quiet", "-m", "Begin"];
-    for arguments in [&["init", "--quiet"][..], &["add", "-A"], &[&name[..], &commit].concat()] {
-        let git = Command::new("git").arg("-C").arg(repo).args(arguments).output().await;
-        let git = git.map_err(unmade)?;
-        if !git.status.success() {
-            let said = String::from_utf8_lossy(&git.stderr).into_owned();
-            return Err(failed("the repository cannot be made", said));
+    let repo = repo.to_owned();
+    let committed = tokio::task::spawn_blocking(move || {
+        let commit = ["commit", "--quiet", "-m", "Begin"];
+        for arguments in [&["init", "--quiet"][..], &["add", "-A"], &commit] {
+            Git::plain("make the repository").arg("-C").arg(&repo).args(arguments).run()?;
         }
-    }
-    Ok(())
+        Ok::<_, GitError>(())
+    });
+    let committed =
+        committed.await.map_err(|error| failed("the repository cannot be made", error))?;
+    committed.map_err(|error| failed("the repository cannot be made", error))
 }
 
 /// Thousands of connections are more than many shells allow; the server inherits it.

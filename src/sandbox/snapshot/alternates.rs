@@ -1,12 +1,17 @@
 //! Borrowing: the private repository reads the user's objects where they lie.
 
 use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::source::Source;
 use super::{SnapshotError, Snapshots};
 use crate::sandbox::files::{Lock, write_whole};
+use crate::untrusted::read_regular;
+
+/// Lists of commits and of folders; a longer one is nobody's.
+const MAX_LIST_BYTES: u64 = 16 * 1024 * 1024;
 
 impl Snapshots {
     /// Lets the private repository see the objects of `source`, and where its history was cut when
@@ -18,7 +23,8 @@ impl Snapshots {
         let objects = history.common_dir.join("objects");
         let objects = objects.canonicalize().map_err(|e| SnapshotError::io("find", &objects, e))?;
         add_lines(&self.git_dir.join("objects/info/alternates"), &entry(&objects))?;
-        let cuts = fs::read(history.common_dir.join("shallow")).unwrap_or_default();
+        let shallow = history.common_dir.join("shallow");
+        let cuts = read_list(&shallow).map_err(|e| SnapshotError::io("read", &shallow, e))?;
         if cuts.is_empty() {
             return Ok(());
         }
@@ -40,9 +46,17 @@ pub(super) fn entry(objects: &Path) -> Vec<u8> {
     line
 }
 
+/// One that is not there is empty.
+pub(super) fn read_list(path: &Path) -> io::Result<Vec<u8>> {
+    match read_regular(path, MAX_LIST_BYTES) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        read => read,
+    }
+}
+
 /// Adds those lines of `lines` that the file at `path` does not have yet.
 fn add_lines(path: &Path, lines: &[u8]) -> Result<(), SnapshotError> {
-    let present = fs::read(path).unwrap_or_default();
+    let present = read_list(path).map_err(|e| SnapshotError::io("read", path, e))?;
     let has = |line: &[u8]| present.split(|b| *b == b'\n').any(|old| old == line);
     let mut all = present.clone();
     for line in lines.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {

@@ -5,8 +5,8 @@ use std::io;
 use std::path::Path;
 
 use super::SnapshotError;
-use super::alternates::entry;
-use super::git::Git;
+use super::alternates::{entry, read_list};
+use crate::git::Git;
 
 pub(super) fn checkout(git_dir: &Path, commit: &str, into: &Path) -> Result<(), SnapshotError> {
     match fs::read_dir(into).map(|mut entries| entries.next().is_none()) {
@@ -34,9 +34,10 @@ fn fill(git_dir: &Path, commit: &str, into: &Path) -> Result<(), SnapshotError> 
     let alternates = facts.join("alternates");
     fs::write(&alternates, entry(&git_dir.join("objects")))
         .map_err(|e| SnapshotError::io("write", &alternates, e))?;
-    let cuts = git_dir.join("shallow");
-    if cuts.exists() {
-        fs::copy(&cuts, own.join("shallow")).map_err(|e| SnapshotError::io("copy", &cuts, e))?;
+    let shallow = git_dir.join("shallow");
+    let cuts = read_list(&shallow).map_err(|e| SnapshotError::io("read", &shallow, e))?;
+    if !cuts.is_empty() {
+        fs::write(own.join("shallow"), cuts).map_err(|e| SnapshotError::io("copy", &shallow, e))?;
     }
     // An agent may commit in its copy; the user's own identity is not there to be used.
     for (name, value) in [("user.name", "Specline agent"), ("user.email", "specline@localhost")] {

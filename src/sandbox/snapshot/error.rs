@@ -3,12 +3,19 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::git::GitError;
 use crate::sandbox::files::is_full;
 
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
-    #[error("the program `git` was not found: install git, or add it to PATH")]
-    GitMissing,
+    #[error(transparent)]
+    Git(#[from] GitError),
+    #[error("{} belongs to another user, and git reads no repository of another's: let it belong \
+             to the user that Specline runs as, or trust it with `git config --global --add \
+             safe.directory {}`", path.display(), path.display())]
+    ForeignOwner { path: PathBuf },
+    #[error("{} is {kind}, and git would wait for it: remove it", path.display())]
+    Special { path: PathBuf, kind: &'static str },
     #[error("{} is not a folder that can be read", path.display())]
     NotAFolder { path: PathBuf },
     #[error("{} has no working tree: give the folder of a checkout, not a bare repository or a \
@@ -30,8 +37,6 @@ pub enum SnapshotError {
     NotEmpty { path: PathBuf },
     #[error("no space is left on the disk to {what}")]
     NoSpace { what: String },
-    #[error("git could not {what}: {message}")]
-    Git { what: &'static str, message: String },
     #[error("could not {what} {}", path.display())]
     Io { what: &'static str, path: PathBuf, source: io::Error },
 }

@@ -2,13 +2,18 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::git::Git;
 use super::source::{Files, Source};
+use super::special::Special;
 use super::{MAX_UNTRACKED_BYTES, Reason, Skipped, SnapshotError};
+use crate::git::Git;
+use crate::untrusted::{open_regular, read_regular};
+
+/// A larger attributes file is taken for one that names filters.
+const MAX_ATTRIBUTES_BYTES: u64 = 1024 * 1024;
 
 /// Relative paths, in bytes order.
 #[derive(Default)]
@@ -44,13 +49,20 @@ enum Kind {
 
 pub(super) fn list(source: &Source, private: &Path) -> Result<Listing, SnapshotError> {
     let mut listing = Listing::default();
+    let mut special = Special::beneath(&source.folder)?;
     if source.files == Files::OfRepository {
         let (tracked, trust) = tracked(&source.folder)?;
         listing.index = trust;
         listing.add_tracked(&source.folder, tracked);
+        listing.present.iter().try_for_each(|path| special.around(path))?;
     }
+    let n_tracked = listing.present.len();
     for path in untracked(source, private)? {
         listing.add_untracked(&source.folder, path);
+    }
+    listing.present[n_tracked..].iter().try_for_each(|path| special.around(path))?;
+    for path in special.found {
+        listing.skip(&path, Reason::Special);
     }
     Ok(listing)
 }
@@ -86,7 +98,9 @@ impl Listing {
         let Ok(metadata) = fs::symlink_metadata(&full) else { return };
         if metadata.is_file() && metadata.len() > MAX_UNTRACKED_BYTES {
             self.skip(&path, Reason::TooBig);
-        } else if metadata.is_file() && File::open(&full).is_err() {
+        } else if metadata.is_symlink() {
+            self.present.push(path);
+        } else if open_regular(&full).is_err() {
             self.skip(&path, Reason::Unreadable);
         } else {
             self.present.push(path);
@@ -144,15 +158,17 @@ fn is_ours(path: &Path) -> bool {
     path.starts_with(".specline")
 }
 
+/// Whether there is a file or a link.
 fn is_leaf(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_dir())
+    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file() || metadata.is_symlink())
 }
 
 /// Whether `path` is an attributes file that sends content through a filter: the index then holds
 /// what the filter made, not what lies in the folder.
 fn filters(path: &Path) -> bool {
     path.file_name() == Some(OsStr::new(".gitattributes"))
-        && fs::read(path).is_ok_and(|text| text.windows(7).any(|part| part == b"filter="))
+        && read_regular(path, MAX_ATTRIBUTES_BYTES)
+            .map_or(true, |text| text.windows(7).any(|part| part == b"filter="))
 }
 
 /// Remembers which folders are links: a tracked path below one is not a file of this tree.

@@ -8,9 +8,10 @@
 mod alternates;
 mod checkout;
 mod error;
-mod git;
 mod listing;
+mod pinned;
 mod source;
+mod special;
 mod tree;
 
 #[cfg(test)]
@@ -21,10 +22,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use specline_aggregates::Manifest;
 
+use crate::git::Git;
 use crate::sandbox::files::private_folder;
 
 pub use error::SnapshotError;
-use git::Git;
 use source::Source;
 
 /// An untracked file above this stays out of a snapshot: it is data, not source, and every sandbox
@@ -58,6 +59,8 @@ pub enum Reason {
     TooBig,
     /// Untracked, and not readable by the engine.
     Unreadable,
+    /// A named pipe, a socket or a device: it has no content of its own.
+    Special,
 }
 
 /// The private repository that holds the snapshots. Cheap to clone; any number of processes may
@@ -83,7 +86,9 @@ impl Snapshots {
                 .args(["init", "--quiet", "--bare", "--template=", "--object-format=sha1"])
                 .arg(&snapshots.git_dir)
                 .run()?;
+            pinned::settle(&snapshots.git_dir)?;
         }
+        pinned::pin(&snapshots.git_dir)?;
         Ok(snapshots)
     }
 
@@ -102,13 +107,14 @@ impl Snapshots {
                 snapshots: self.git_dir.clone(),
             });
         }
+        pinned::pin(&self.git_dir)?;
         self.borrow_history(&source)?;
         let scratch = tree::Scratch::new(&self.scratch)?;
         let listing = listing::list(&source, &self.git_dir)?;
-        let tree = tree::write(&self.git_dir, &source, &listing, &scratch)?;
-        let commit = self.commit(&tree, &source)?;
+        let written = tree::write(&self.git_dir, &source, &listing, &scratch)?;
+        let commit = self.commit(&written.tree, &source)?;
         self.git("keep the snapshot").args(["update-ref", &reference, &commit]).run()?;
-        let manifest = tree::manifest(&self.git_dir, &commit)?;
+        let manifest = Manifest::new(commit.clone(), written.files);
         Ok(Snapshot { commit, manifest, skipped: listing.skipped })
     }
 
@@ -127,6 +133,7 @@ impl Snapshots {
         if !is_id {
             return Ok(false);
         }
+        pinned::pin(&self.git_dir)?;
         let object = format!("{commit}^{{commit}}");
         Ok(self.git("look for a commit").args(["cat-file", "-e", &object]).answer()?.is_ok())
     }
@@ -135,6 +142,7 @@ impl Snapshots {
     /// later clean-up, weeks later, so that a working copy that still borrows them is not hurt.
     pub fn forget(&self, key: &str) -> Result<(), SnapshotError> {
         let reference = reference(key)?;
+        pinned::pin(&self.git_dir)?;
         self.git("forget a snapshot").args(["update-ref", "-d", &reference]).run()?;
         self.git("clean up snapshots").args(["gc", "--auto", "--quiet"]).run()?;
         Ok(())
@@ -152,7 +160,7 @@ impl Snapshots {
         if let Some(head) = head {
             git = git.args(["-p", &head.commit]);
         }
-        git.arg(tree).line()
+        Ok(git.arg(tree).line()?)
     }
 
     fn git(&self, what: &'static str) -> Git {

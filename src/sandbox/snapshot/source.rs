@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::SnapshotError;
-use super::git::Git;
+use crate::git::Git;
 
 pub(super) struct Source {
     /// Absolute, without symbolic links.
@@ -49,10 +49,7 @@ impl Source {
         ]);
         let answer = match asked.answer()? {
             Ok(answer) => String::from_utf8_lossy(&answer).into_owned(),
-            Err(message) if folder.join(".git").exists() => {
-                return Err(SnapshotError::Broken { path: folder, message });
-            }
-            Err(_) => return Ok(Self { folder, files: Files::OfFolder, history: None }),
+            Err(message) => return Self::unread(folder, message),
         };
         let mut lines = answer.lines();
         if lines.next() == Some("true") || lines.next() == Some("true") {
@@ -60,6 +57,22 @@ impl Source {
         }
         let is_sha1 = lines.next() == Some("sha1");
         Self::in_repository(folder, is_sha1)
+    }
+
+    /// A folder that git takes for no repository, or for one that it does not read.
+    fn unread(folder: PathBuf, message: String) -> Result<Self, SnapshotError> {
+        let is_repository = folder.join(".git").symlink_metadata().is_ok();
+        if is_repository && message.contains("dubious ownership") {
+            return Err(SnapshotError::ForeignOwner { path: folder });
+        }
+        if is_repository {
+            return Err(SnapshotError::Broken { path: folder, message });
+        }
+        if message.contains("bare repository") && folder.join("HEAD").exists() {
+            return Err(SnapshotError::NoWorkTree { path: folder });
+        }
+        // Above it may lie another's repository, or a bare one: neither has a say here.
+        Ok(Self { folder, files: Files::OfFolder, history: None })
     }
 
     fn in_repository(folder: PathBuf, is_sha1: bool) -> Result<Self, SnapshotError> {
@@ -80,9 +93,10 @@ impl History {
     fn of(folder: &Path) -> Result<Self, SnapshotError> {
         let git_dir = reading(folder).args(["rev-parse", "--absolute-git-dir"]).path()?;
         let common_dir = reading(folder).args(["rev-parse", "--git-common-dir"]).path()?;
-        let asked = ["log", "-1", "--no-show-signature", "--format=%H %ct", "HEAD", "--"];
+        let asked = ["rev-list", "--max-count=1", "--timestamp", "HEAD", "--"];
         let head = match reading(folder).args(asked).answer()? {
             Ok(line) => Head::parse(&String::from_utf8_lossy(&line)),
+            // No commit yet, or one whose object a partial clone does not have.
             Err(_) => None,
         };
         Ok(Self { git_dir, common_dir: folder.join(common_dir), head })
@@ -91,7 +105,7 @@ impl History {
 
 impl Head {
     fn parse(line: &str) -> Option<Self> {
-        let (commit, time) = line.trim().split_once(' ')?;
+        let (time, commit) = line.trim().split_once(' ')?;
         Some(Self { commit: commit.to_owned(), time: time.parse().ok()? })
     }
 }

@@ -70,7 +70,8 @@ impl Project {
         project
     }
 
-    fn git(&self, args: &[&str]) {
+    /// Runs git in the repository, as its owner does.
+    pub fn git(&self, args: &[&str]) {
         let name = ["-c", "user.name=Test", "-c", "user.email=test@example.com"];
         let mut command = Command::new("git");
         command.args(name).args(args).current_dir(self.repo()).env("HOME", self.path("home"));

@@ -88,3 +88,10 @@ fn projections_know_no_runtime() {
     let words = ["tokio::", "axum"];
     no_faults("projections", &mentions(&["projections/src"], &[], &words));
 }
+
+#[test]
+fn git_is_called_in_one_place() {
+    // The tests of snapshots do what the owner of a repository does.
+    let except = ["src/git", "src/sandbox/snapshot/tests.rs"];
+    no_faults("git", &mentions(&["src"], &except, &["Command::new(\"git\")"]));
+}

@@ -1,5 +1,8 @@
-//! The trust border: each test attacks the real binary, as who it says, and shows what the attacker
-//! gets.
+//! Attacks on the trust border, through the real binary: what a repository, an agent, a key, a
+//! neighbour and a writer of the database try, and what must not come of it.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test that fails is a test that fails")]
 
 mod adopted;
 mod confined;
+mod git_programs;
