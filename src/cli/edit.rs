@@ -9,7 +9,11 @@ use specline_aggregates::{Phase, SpecId};
 
 use super::Failure;
 use super::host::Host;
+use crate::untrusted::Folder;
 use crate::view::SpecView;
+
+/// A larger file was not written by a person.
+const MAX_MARKDOWN_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Opens the output in `$EDITOR`, and takes what was saved.
 pub(super) fn by_hand(output: &Value) -> Result<String, Failure> {
@@ -64,9 +68,10 @@ fn exported(view: &SpecView, name: &str) -> Result<String, Failure> {
     let file = file.ok_or_else(|| {
         Failure::usage("the spec has written no files yet; let it complete first")
     })?;
-    let path = Path::new(&view.repository).join(&file.path);
-    std::fs::read_to_string(&path)
-        .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+    let root = Folder::root(Path::new(&view.repository));
+    let read = root.and_then(|root| root.read(Path::new(&file.path), MAX_MARKDOWN_BYTES));
+    let text = read.map_err(|error| Failure::usage(error.to_string()))?;
+    String::from_utf8(text).map_err(|_| Failure::usage(format!("{} is no UTF-8", file.path)))
 }
 
 /// Takes titles and sentences from the Markdown; returns how many were changed.

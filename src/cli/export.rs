@@ -1,6 +1,6 @@
 //! `specline export`: a spec in the folder shape of another tool.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
 use super::args::{ExportArgs, PlaceArgs};
 use super::host::{Duties, Host};
@@ -9,6 +9,10 @@ use super::{Exit, Failure, Location, print};
 use crate::engine::Leave;
 use crate::export::Format;
 use crate::http::Export;
+use crate::untrusted::Folder;
+
+/// Entries of `specs` that are looked through for the last number.
+const MAX_FEATURES: usize = 100_000;
 
 pub async fn export(args: &PlaceArgs, asked: ExportArgs) -> Result<Exit, Failure> {
     let id = parse_id(&asked.spec)?;
@@ -39,37 +43,30 @@ fn show(exported: &Export) {
     }
 }
 
+/// Writes beneath `folder`, and through no link in it.
 fn write(folder: &Path, exported: &Export) -> Result<(), Failure> {
+    let failed =
+        |error: std::io::Error| Failure::failed(format!("the export cannot be written: {error}"));
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    let root = Folder::root(folder).map_err(failed)?;
     for (path, text) in &exported.files {
-        let target = folder.join(inside(path)?);
-        let failed = |error: std::io::Error| {
-            Failure::failed(format!("{} cannot be written: {error}", target.display()))
-        };
-        if let Some(parent) = target.parent() {
-            std::fs::create_dir_all(parent).map_err(failed)?;
-        }
-        std::fs::write(&target, text).map_err(failed)?;
-        print::data(&target.display().to_string());
+        let path = Path::new(path);
+        let parent = path.parent().unwrap_or(Path::new(""));
+        let name = path.file_name().unwrap_or_default();
+        let written = root.made(parent).and_then(|f| f.write_whole(name, text.as_bytes(), ".tmp"));
+        written.map_err(failed)?;
+        print::data(&folder.join(path).display().to_string());
     }
     Ok(())
 }
 
-/// The path, if it leads nowhere but into the folder.
-fn inside(path: &str) -> Result<PathBuf, Failure> {
-    let path = PathBuf::from(path);
-    if path.components().all(|part| matches!(part, Component::Normal(_))) {
-        return Ok(path);
-    }
-    Err(Failure::failed(format!("{} leads out of the folder", path.display())))
-}
-
 /// The number after the last feature that Spec Kit has in `folder`.
 fn next_number(folder: &Path) -> u16 {
-    let entries = std::fs::read_dir(folder.join("specs"));
-    let names = entries.into_iter().flatten().flatten().map(|entry| entry.file_name());
+    let specs = Folder::root(folder).and_then(|root| root.folder(Path::new("specs")));
+    let names = specs.and_then(|specs| specs.names(MAX_FEATURES)).unwrap_or_default();
     let number = |name: std::ffi::OsString| {
         let (number, _) = name.to_str()?.split_once('-')?;
         (number.len() == 3).then(|| number.parse::<u16>().ok()).flatten()
     };
-    names.filter_map(number).max().map_or(1, |last| last.saturating_add(1))
+    names.into_iter().filter_map(number).max().map_or(1, |last| last.saturating_add(1))
 }

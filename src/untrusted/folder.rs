@@ -90,6 +90,17 @@ impl Folder {
         }
     }
 
+    /// How many bytes the regular file at `path` has.
+    pub fn size(&self, path: &Path) -> io::Result<u64> {
+        let (parent, name) = self.split(path)?;
+        let found = statat(&self.folder(parent)?.fd, name, AtFlags::SYMLINK_NOFOLLOW);
+        let found = found.map_err(|error| self.at(path, error.into()))?;
+        match regular::unfit(FileType::from_raw_mode(found.st_mode)) {
+            None => Ok(u64::try_from(found.st_size).unwrap_or_default()),
+            Some(unfit) => Err(self.at(path, unfit.into())),
+        }
+    }
+
     /// The names in this folder, sorted; more than `max` are an error.
     pub fn names(&self, max: usize) -> io::Result<Vec<OsString>> {
         let mut names = Vec::new();
@@ -108,6 +119,11 @@ impl Folder {
         Ok(names)
     }
 
+    /// Whether there is nothing in this folder.
+    pub fn is_empty(&self) -> bool {
+        self.names(1).is_ok_and(|names| names.is_empty())
+    }
+
     /// Removes the file `name`, or the link itself; one that is missing is no error.
     pub fn remove(&self, name: &OsStr) -> io::Result<()> {
         match unlinkat(&self.fd, name, AtFlags::empty()) {
@@ -117,21 +133,34 @@ impl Folder {
     }
 
     /// Puts a file of `bytes` at `name` in this folder, whole or not at all, and on disk when this
-    /// returns. A link that stands there is replaced, not followed. The name that it has meanwhile
-    /// begins with `.name.`, ends with `ending`, and cannot be guessed.
+    /// returns. A link that stands there is replaced, not followed.
     pub fn write_whole(&self, name: &OsStr, bytes: &[u8], ending: &str) -> io::Result<()> {
+        let temporary = self.begin(name, bytes, ending)?;
+        self.put(&temporary, name)
+    }
+
+    /// Writes the file that is to become `name`, and says its name until then: it begins with
+    /// `.name.`, ends with `ending`, and cannot be guessed. It is on disk when this returns.
+    pub fn begin(&self, name: &OsStr, bytes: &[u8], ending: &str) -> io::Result<OsString> {
         let mut temporary = OsString::from(".");
         temporary.push(name);
         temporary.push(format!(".{}{ending}", Uuid::now_v7()));
-        let written = self.write_new(&temporary, bytes).and_then(|()| {
-            renameat(&self.fd, &temporary, &self.fd, name)?;
-            Ok(fsync(&self.fd)?)
-        });
-        written.map_err(|error| {
-            // Best effort: the error that counts is the one that came first.
-            let _ = unlinkat(&self.fd, &temporary, AtFlags::empty());
-            self.at(Path::new(name), error)
-        })
+        match self.write_new(&temporary, bytes) {
+            Ok(()) => Ok(temporary),
+            Err(error) => Err(self.given_up(&temporary, name, error)),
+        }
+    }
+
+    /// Gives a file that was begun its name; the change of the folder is on disk when this returns.
+    pub fn put(&self, temporary: &OsStr, name: &OsStr) -> io::Result<()> {
+        let put = renameat(&self.fd, temporary, &self.fd, name).and_then(|()| fsync(&self.fd));
+        put.map_err(|error| self.given_up(temporary, name, error.into()))
+    }
+
+    fn given_up(&self, temporary: &OsStr, name: &OsStr, error: io::Error) -> io::Error {
+        // Best effort: the error that counts is the one that came first.
+        let _ = unlinkat(&self.fd, temporary, AtFlags::empty());
+        self.at(Path::new(name), error)
     }
 
     fn write_new(&self, name: &OsStr, bytes: &[u8]) -> io::Result<()> {

@@ -7,6 +7,7 @@ mod folder;
 mod work;
 mod write;
 
+use std::io;
 use std::path::PathBuf;
 
 use specline_aggregates::output::ExportedFile;
@@ -108,11 +109,7 @@ impl Engine {
         let ours: Vec<_> = spec.exported().to_vec();
         let written =
             tokio::task::spawn_blocking(move || write::write_all(&root, &files, &ours)).await;
-        let failed = |cause: String| EngineError::Internal {
-            what: "the spec's files could not be written",
-            cause,
-        };
-        written.map_err(|e| failed(e.to_string()))?.map_err(|e| failed(e.to_string()))
+        written.map_err(io::Error::other).and_then(|written| written).map_err(unwritten)
     }
 
     async fn complete_sync(
@@ -151,6 +148,12 @@ impl Engine {
 fn repository(spec: &Spec) -> Result<PathBuf, EngineError> {
     let location = spec.brief().map(|brief| PathBuf::from(&brief.repository.location));
     location.filter(|path| path.is_dir()).ok_or(EngineError::NotHere("the repository's folder"))
+}
+
+/// What people read when a file or a folder is in the way.
+fn unwritten(error: io::Error) -> EngineError {
+    let what = "the spec's files could not be written";
+    EngineError::Internal { what, cause: error.to_string() }
 }
 
 fn plan_digest(folder: &str, documents: &Documents) -> Digest {

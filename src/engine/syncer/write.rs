@@ -1,16 +1,46 @@
-//! Writes the spec's files into the repository: temporary file, flush, rename. A file that a person
-//! changed since is left alone; ours then stands beside it.
+//! Writes the spec's files into the repository: temporary file, flush, rename, beneath its root and
+//! through no link. A file that a person changed since is left alone, as is whatever is no file;
+//! ours then stands beside it.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::ffi::OsStr;
+use std::io;
+use std::path::Path;
 
 use specline_aggregates::Digest;
 use specline_aggregates::output::ExportedFile;
-use uuid::Uuid;
+
+use crate::untrusted::{Folder, is_unfit};
 
 /// How the name of a file ends that is being written.
 const TEMPORARY: &str = ".specline-tmp";
+
+/// A larger file is not ours.
+const MAX_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Entries of a spec's folder that are looked through.
+const MAX_ENTRIES: usize = 10_000;
+
+/// What stands where a file is to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Nothing,
+    File(Digest),
+    /// A link, a folder, a named pipe, or a file too large to be ours.
+    Another,
+}
+
+impl Standing {
+    fn is(self, digest: Digest) -> bool {
+        self == Self::File(digest)
+    }
+
+    const fn digest(self) -> Option<Digest> {
+        match self {
+            Self::File(digest) => Some(digest),
+            Self::Nothing | Self::Another => None,
+        }
+    }
+}
 
 /// Writes every file, and reads each back. `ours` are the files that an earlier SYNC wrote.
 pub(super) fn write_all(
@@ -18,33 +48,33 @@ pub(super) fn write_all(
     files: &[(ExportedFile, String)],
     ours: &[ExportedFile],
 ) -> io::Result<Vec<(ExportedFile, Option<Digest>)>> {
+    let root = Folder::root(root)?;
     let mut written = Vec::new();
     for (file, text) in files {
-        let path = place(root, file, ours)?;
-        let target = root.join(&path);
-        let mut read = digest_of(&target)?;
-        if read != Some(file.digest) {
-            let wrote = write_one(&target, text);
-            read = digest_of(&target)?;
+        let path = place(&root, file, ours)?;
+        let mut read = standing(&root, &path)?;
+        if !read.is(file.digest) {
+            let wrote = write_one(&root, &path, text);
+            read = standing(&root, &path)?;
             // Another node may have been at it, and done the same.
-            if read != Some(file.digest) {
+            if !read.is(file.digest) {
                 wrote?;
             }
         }
-        written.push((ExportedFile { path, digest: file.digest }, read));
+        written.push((ExportedFile { path, digest: file.digest }, read.digest()));
     }
     Ok(written)
 }
 
 /// Where the file goes: its own path, or beside it when what stands there is a person's.
-fn place(root: &Path, file: &ExportedFile, ours: &[ExportedFile]) -> io::Result<String> {
-    let standing = digest_of(&root.join(&file.path))?;
+fn place(root: &Folder, file: &ExportedFile, ours: &[ExportedFile]) -> io::Result<String> {
     let is_ours = |digest: Digest| {
         digest == file.digest || ours.iter().any(|o| o.path == file.path && o.digest == digest)
     };
-    Ok(match standing {
-        Some(digest) if !is_ours(digest) => beside(&file.path),
-        _ => file.path.clone(),
+    Ok(match standing(root, &file.path)? {
+        Standing::Nothing => file.path.clone(),
+        Standing::File(digest) if is_ours(digest) => file.path.clone(),
+        Standing::File(_) | Standing::Another => beside(&file.path),
     })
 }
 
@@ -56,56 +86,52 @@ fn beside(path: &str) -> String {
     }
 }
 
-/// Digest of the file at `path`; none when it is not there.
-fn digest_of(path: &Path) -> io::Result<Option<Digest>> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(Some(Digest::of(&bytes))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(named(path, &error)),
+/// What stands at `path`. A link on the way there is an error.
+fn standing(root: &Folder, path: &str) -> io::Result<Standing> {
+    let (parent, name) = split(path);
+    let read = match root.folder(parent) {
+        Ok(folder) => folder.read(Path::new(name), MAX_BYTES),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Standing::Nothing),
+        Err(error) => return Err(error),
+    };
+    match read {
+        Ok(bytes) => Ok(Standing::File(Digest::of(&bytes))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Standing::Nothing),
+        Err(error) if is_unfit(&error) => Ok(Standing::Another),
+        Err(error) => Err(error),
     }
 }
 
-fn write_one(target: &Path, text: &str) -> io::Result<()> {
-    let folder = target.parent().map_or_else(PathBuf::new, Path::to_path_buf);
-    fs::create_dir_all(&folder).map_err(|error| named(&folder, &error))?;
-    let name = target.file_name().map(|name| name.to_string_lossy().into_owned());
-    let name = name.unwrap_or_default();
-    let temporary = folder.join(format!(".{name}.{}{TEMPORARY}", Uuid::now_v7()));
-    let write = || {
-        let mut file = File::create(&temporary)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        forget_others(&folder, &name, &temporary)?;
-        fs::rename(&temporary, target)?;
-        File::open(&folder)?.sync_all()
-    };
-    write().map_err(|error| named(target, &error))
+fn split(path: &str) -> (&Path, &OsStr) {
+    let path = Path::new(path);
+    (path.parent().unwrap_or(Path::new("")), path.file_name().unwrap_or_default())
+}
+
+fn write_one(root: &Folder, path: &str, text: &str) -> io::Result<()> {
+    let (parent, name) = split(path);
+    let folder = root.made(parent)?;
+    let temporary = folder.begin(name, text.as_bytes(), TEMPORARY)?;
+    forget_others(&folder, name, &temporary)?;
+    folder.put(&temporary, name)
 }
 
 /// Removes what others began to write for this file: a process that died, or one that stood still
 /// and must not put an older text in the place of this one when it wakes.
-fn forget_others(folder: &Path, name: &str, ours: &Path) -> io::Result<()> {
-    let begins = format!(".{name}.");
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let found = entry.file_name();
-        let found = found.to_string_lossy();
-        if found.starts_with(&begins) && found.ends_with(TEMPORARY) && entry.path() != ours {
-            match fs::remove_file(entry.path()) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                Ok(()) | Err(_) => {}
-            }
+fn forget_others(folder: &Folder, name: &OsStr, ours: &OsStr) -> io::Result<()> {
+    let begins = format!(".{}.", name.to_string_lossy());
+    for found in folder.names(MAX_ENTRIES)? {
+        let text = found.to_string_lossy();
+        if text.starts_with(&begins) && text.ends_with(TEMPORARY) && found != ours {
+            folder.remove(&found)?;
         }
     }
     Ok(())
 }
 
-fn named(path: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn planned(path: &str, text: &str) -> (ExportedFile, String) {
