@@ -16,6 +16,7 @@ mod feedback;
 mod grammar;
 mod groups;
 mod history;
+mod ignored;
 mod instruction;
 mod item;
 mod language;

@@ -1,16 +1,22 @@
 //! Reads the files of a repository, within bounds: what git would ignore is left out, binaries and
 //! huge files are listed but not read.
 
-use std::fs;
-use std::path::Path;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
-use ignore::{DirEntry, WalkBuilder};
+use rustix::fs::FileType;
 
 use super::BuiltinError;
+use super::ignored::Ignored;
 use super::language::{self, Family, Role};
+use crate::untrusted::Folder;
 
 /// Files listed at most.
 pub(super) const MAX_FILES: usize = 20_000;
+/// Entries of folders looked at, at most, ignored ones included.
+pub(super) const MAX_ENTRIES: usize = 500_000;
+/// Folders in folders that are looked into.
+const MAX_DEPTH: usize = 64;
 /// Bytes read at most, in all.
 pub(super) const MAX_TOTAL_BYTES: u64 = 40 * 1024 * 1024;
 /// A larger file is listed and not read.
@@ -57,61 +63,69 @@ pub(super) struct Listing {
 
 /// Lists and reads the files below `root`.
 pub(super) fn read(root: &Path) -> Result<Listing, BuiltinError> {
-    fs::read_dir(root).map_err(|source| BuiltinError::Workdir { path: root.to_owned(), source })?;
-    let mut files = Vec::new();
+    let unread = |source| BuiltinError::Workdir { path: root.to_owned(), source };
+    let folder = Folder::root(root).map_err(unread)?;
     let mut bounds_hit = Vec::new();
-    for entry in walker(root).flatten() {
-        if !entry.file_type().is_some_and(|kind| kind.is_file()) {
-            continue;
-        }
-        if files.len() == MAX_FILES {
-            bounds_hit.push(format!("only the first {MAX_FILES} files were listed"));
-            break;
-        }
-        files.extend(listed(root, &entry));
-    }
+    let mut files = list(&folder, &mut bounds_hit);
     files.sort_by(|a, b| a.path.cmp(&b.path));
-    read_texts(root, &mut files, &mut bounds_hit);
+    read_texts(&folder, &mut files, &mut bounds_hit);
     Ok(Listing { files, bounds_hit })
 }
 
 /// Ignore rules of parents and of the machine are left out: a sandbox's folder may lie in an
 /// ignored one, and the result must not depend on the user's settings.
-fn walker(root: &Path) -> ignore::Walk {
-    WalkBuilder::new(root)
-        .hidden(false)
-        .parents(false)
-        .git_global(false)
-        .git_ignore(true)
-        .git_exclude(true)
-        .require_git(false)
-        .follow_links(false)
-        .sort_by_file_name(Ord::cmp)
-        .filter_entry(is_wanted)
-        .build()
-}
-
-fn is_wanted(entry: &DirEntry) -> bool {
-    if !entry.file_type().is_some_and(|kind| kind.is_dir()) {
-        return true;
+fn list(root: &Folder, bounds_hit: &mut Vec<String>) -> Vec<File> {
+    let mut files = Vec::new();
+    let mut ignored = Ignored::default();
+    let mut n_left = MAX_ENTRIES;
+    let mut open = vec![(PathBuf::new(), FileType::Directory)];
+    // The entries of a folder lie on top of what comes after it, the first uppermost.
+    while let Some((path, kind)) = open.pop() {
+        if kind != FileType::Directory {
+            if files.len() == MAX_FILES {
+                bounds_hit.push(format!("only the first {MAX_FILES} files were listed"));
+                break;
+            }
+            files.extend(listed(root, &path));
+            continue;
+        }
+        let is_deep = path.components().count() > MAX_DEPTH;
+        let Some(folder) = root.folder(&path).ok().filter(|_| !is_deep) else { continue };
+        let Ok(names) = folder.names(n_left) else {
+            bounds_hit.push(format!("only the first {MAX_ENTRIES} entries were looked at"));
+            break;
+        };
+        n_left -= names.len();
+        ignored.enter(root, &path);
+        for name in names.iter().rev() {
+            let Ok(Some(kind)) = folder.kind(name) else { continue };
+            let is_folder = kind == FileType::Directory;
+            let entry = path.join(name);
+            let is_wanted =
+                kind == FileType::RegularFile || (is_folder && is_wanted(&folder, name));
+            if is_wanted && !ignored.holds(&entry, is_folder) {
+                open.push((entry, kind));
+            }
+        }
     }
-    let name = entry.file_name().to_string_lossy();
-    let never = [".git", ".hg", ".svn", ".specline", "node_modules", "__pycache__", ".venv"];
-    let built = name == "target"
-        && entry.path().parent().is_some_and(|parent| {
-            parent.join("Cargo.toml").exists() || parent.join("pom.xml").exists()
-        });
-    !never.contains(&name.as_ref()) && !built
+    files
 }
 
-fn listed(root: &Path, entry: &DirEntry) -> Option<File> {
-    let relative = entry.path().strip_prefix(root).ok()?;
+/// Whether the folder `name` may hold what people write.
+fn is_wanted(parent: &Folder, name: &OsStr) -> bool {
+    let never = [".git", ".hg", ".svn", ".specline", "node_modules", "__pycache__", ".venv"];
+    let has = |file: &str| parent.kind(OsStr::new(file)).is_ok_and(|kind| kind.is_some());
+    let is_built = name == "target" && (has("Cargo.toml") || has("pom.xml"));
+    !never.iter().any(|never| name == *never) && !is_built
+}
+
+fn listed(root: &Folder, relative: &Path) -> Option<File> {
     let parts: Option<Vec<&str>> = relative.iter().map(|part| part.to_str()).collect();
     let path = parts?.join("/");
     if is_own_export(&path) {
         return None;
     }
-    let bytes = entry.metadata().map_or(0, |metadata| metadata.len());
+    let bytes = root.size(relative).unwrap_or(0);
     let (language, family) = language::of(&path);
     let role = language::role(&path);
     Some(File { path, bytes, language, family, role, text: None })
@@ -124,7 +138,7 @@ fn is_own_export(path: &str) -> bool {
 }
 
 /// Source is read first, so that a bound that is hit cuts what matters least.
-fn read_texts(root: &Path, files: &mut [File], bounds_hit: &mut Vec<String>) {
+fn read_texts(root: &Folder, files: &mut [File], bounds_hit: &mut Vec<String>) {
     let mut order: Vec<usize> = (0..files.len()).collect();
     order.sort_by_key(|i| (files[*i].role, files[*i].path.matches('/').count(), *i));
     let mut total = 0_u64;
@@ -139,7 +153,7 @@ fn read_texts(root: &Path, files: &mut [File], bounds_hit: &mut Vec<String>) {
             n_huge += 1;
         } else if total + file.bytes > MAX_TOTAL_BYTES {
             n_unread += 1;
-        } else if let Ok(content) = fs::read(root.join(&file.path)) {
+        } else if let Ok(content) = root.read(Path::new(&file.path), MAX_FILE_BYTES) {
             total += file.bytes;
             file.text = text_of(content);
         }
