@@ -1,8 +1,7 @@
 //! What people ask of specs: draft, execute, resume, pause, cancel, approve, reject, retry, edit,
 //! fork, revise. Each is one command, with what the command needs gathered first.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,6 +19,7 @@ use super::lookup::within;
 use super::projects::Settled;
 use super::{Engine, EngineError};
 use crate::commands::{Actor, CommandError, Done, Keyed, Order, Origin};
+use crate::sandbox::SnapshotError;
 use crate::store::{Blob, StreamHead};
 
 /// What a draft is made of.
@@ -141,12 +141,11 @@ impl Engine {
         let location = location.unwrap_or_default();
         let id = spec.id().map(|id| id.to_string()).unwrap_or_default();
         let key = format!("{id}-{run}");
-        let snapshots = Arc::clone(&self.inner.snapshots);
-        let taken = tokio::task::spawn_blocking(move || snapshots.take(Path::new(&location), &key));
-        let snapshot = taken.await.map_err(|error| EngineError::Internal {
-            what: "the snapshot was not taken",
-            cause: error.to_string(),
-        })??;
+        let taken = self.inner.snapshots.take_in_turn(PathBuf::from(location), key).await;
+        let snapshot = taken.map_err(|error| match error {
+            SnapshotError::Busy { .. } => EngineError::Transient(error.to_string()),
+            other => EngineError::Snapshot(other),
+        })?;
         for skipped in &snapshot.skipped {
             tracing::warn!(path = %skipped.path, reason = ?skipped.reason, "left out of the snapshot");
         }

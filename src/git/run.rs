@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use rustix::process::{
+    Pid, PidfdFlags, Resource, Rlimit, Signal, kill_process_group, pidfd_open, prlimit,
+};
 
 use super::GitError;
 use super::stuck;
@@ -20,6 +22,10 @@ const LOOK_AFTER: Duration = Duration::from_secs(2);
 
 /// Names and ids of a million files fit; a call that prints more is ended.
 const MAX_BYTES: usize = 256 * 1024 * 1024;
+
+/// What git may hold of its own memory, in bytes; what it maps of packs does not count. A file
+/// below `core.bigFileThreshold` (512 MiB) is held whole, and again where it is packed.
+const MAX_MEMORY: u64 = 2 * 1024 * 1024 * 1024;
 
 /// What is kept of what it says on stderr.
 const MAX_SAID: usize = 64 * 1024;
@@ -79,7 +85,18 @@ impl Call {
         }
     }
 
+    /// Set right after the start: it has opened nothing of the repository's yet that could matter.
+    fn confine(child: &Child) -> io::Result<()> {
+        let bound = Rlimit { current: Some(MAX_MEMORY), maximum: Some(MAX_MEMORY) };
+        match prlimit(Some(pid(child)), Resource::Data, bound) {
+            // It has ended, or the system bounds its users more tightly already.
+            Ok(_) | Err(Errno::SRCH | Errno::PERM) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     fn watch(child: &mut Child) -> io::Result<(OwnedFd, Pipe, Pipe)> {
+        Self::confine(child)?;
         let ended = pidfd_open(pid(child), PidfdFlags::empty())?;
         let stdout = Pipe::of(child.stdout.take().map(OwnedFd::from), MAX_BYTES)?;
         let stderr = Pipe::of(child.stderr.take().map(OwnedFd::from), MAX_SAID)?;

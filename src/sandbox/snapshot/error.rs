@@ -26,6 +26,10 @@ pub enum SnapshotError {
     #[error("the snapshots in {} would be part of the snapshot of {}: keep Specline's state \
              outside the repository", snapshots.display(), folder.display())]
     Inside { folder: PathBuf, snapshots: PathBuf },
+    #[error("{n} snapshots are being taken and none has ended for a while; try again later")]
+    Busy { n: usize },
+    #[error("the snapshot was not taken")]
+    Interrupted(#[source] tokio::task::JoinError),
     #[error("`{key}` is no snapshot key: letters, digits, `-` and `_` are")]
     InvalidKey { key: String },
     #[error(

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::source::{Files, Source};
 use super::special::Special;
-use super::{MAX_UNTRACKED_BYTES, Reason, Skipped, SnapshotError};
+use super::{MAX_TRACKED_BYTES, MAX_UNTRACKED_BYTES, Reason, Skipped, SnapshotError};
 use crate::git::Git;
 use crate::untrusted::{open_regular, read_regular};
 
@@ -75,6 +75,9 @@ impl Listing {
                 self.absent.push(path);
             } else if kind == Kind::Submodule {
                 self.skip(&path, Reason::NestedRepository);
+                self.absent.push(path);
+            } else if is_endless(&folder.join(&path)) {
+                self.skip(&path, Reason::TooBig);
                 self.absent.push(path);
             } else if is_leaf(&folder.join(&path)) && !links.leads_through_link(&path) {
                 self.present.push(path);
@@ -156,6 +159,10 @@ fn untracked(source: &Source, private: &Path) -> Result<Vec<PathBuf>, SnapshotEr
 /// Specline's own folder is never part of a snapshot.
 fn is_ours(path: &Path) -> bool {
     path.starts_with(".specline")
+}
+
+fn is_endless(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_file() && found.len() > MAX_TRACKED_BYTES)
 }
 
 /// Whether there is a file or a link.

@@ -18,9 +18,12 @@ mod tree;
 mod tests;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use specline_aggregates::Manifest;
+use tokio::sync::Semaphore;
 
 use crate::git::Git;
 use crate::sandbox::files::private_folder;
@@ -29,8 +32,18 @@ pub use error::SnapshotError;
 use source::Source;
 
 /// An untracked file above this stays out of a snapshot: it is data, not source, and every sandbox
-/// would get a copy. A file that the user has committed goes in whatever its size.
+/// would get a copy. One that is tracked goes in up to [`MAX_TRACKED_BYTES`].
 pub const MAX_UNTRACKED_BYTES: u64 = 100 * 1024 * 1024;
+
+/// A tracked file above this stays out too: it takes minutes to read, and may have no end.
+pub const MAX_TRACKED_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+
+/// Snapshots that are taken at once. A repository can make each as slow as its limits allow; the
+/// threads that other work needs must not all wait for it.
+const MAX_AT_ONCE: usize = 4;
+
+/// Longest wait for a turn.
+const TURN: Duration = Duration::from_secs(60);
 
 /// The working tree of a repository at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +68,7 @@ pub struct Skipped {
 pub enum Reason {
     /// A submodule, or a repository inside this one: its files belong to another history.
     NestedRepository,
-    /// Untracked, and above [`MAX_UNTRACKED_BYTES`].
+    /// Above [`MAX_UNTRACKED_BYTES`], or above [`MAX_TRACKED_BYTES`] where it is tracked.
     TooBig,
     /// Untracked, and not readable by the engine.
     Unreadable,
@@ -69,6 +82,7 @@ pub enum Reason {
 pub struct Snapshots {
     git_dir: PathBuf,
     scratch: PathBuf,
+    turns: Arc<Semaphore>,
 }
 
 impl Snapshots {
@@ -77,8 +91,11 @@ impl Snapshots {
     pub fn open(dir: &Path) -> Result<Self, SnapshotError> {
         private_folder(dir).map_err(|e| SnapshotError::io("make", dir, e))?;
         let dir = dir.canonicalize().map_err(|e| SnapshotError::io("find", dir, e))?;
-        let snapshots =
-            Self { git_dir: dir.join("snapshots.git"), scratch: dir.join("snapshots.tmp") };
+        let snapshots = Self {
+            git_dir: dir.join("snapshots.git"),
+            scratch: dir.join("snapshots.tmp"),
+            turns: Arc::new(Semaphore::new(MAX_AT_ONCE)),
+        };
         private_folder(&snapshots.scratch)
             .map_err(|e| SnapshotError::io("make", &snapshots.scratch, e))?;
         if !snapshots.git_dir.join("HEAD").exists() {
@@ -116,6 +133,24 @@ impl Snapshots {
         self.git("keep the snapshot").args(["update-ref", &reference, &commit]).run()?;
         let manifest = Manifest::new(commit.clone(), written.files);
         Ok(Snapshot { commit, manifest, skipped: listing.skipped })
+    }
+
+    /// [`Self::take`] off the async threads, and not more than a few at once.
+    pub async fn take_in_turn(
+        &self,
+        repo: PathBuf,
+        key: String,
+    ) -> Result<Snapshot, SnapshotError> {
+        let turn = Arc::clone(&self.turns).acquire_owned();
+        let turn = tokio::time::timeout(TURN, turn).await;
+        let Ok(Ok(turn)) = turn else { return Err(SnapshotError::Busy { n: MAX_AT_ONCE }) };
+        let snapshots = self.clone();
+        let taken = tokio::task::spawn_blocking(move || {
+            // It goes with the work, not with whoever waits for it.
+            let _turn = turn;
+            snapshots.take(&repo, &key)
+        });
+        taken.await.map_err(SnapshotError::Interrupted)?
     }
 
     /// Makes `into` a git repository of its own that stands at `commit`, detached. `into` must not
