@@ -212,8 +212,9 @@ fn everything(project: &Project) {
     sure(&["doctor"]);
     sure(&["resume"]);
     sure(&["show", &spec]);
-    sure(&["export", &spec]);
-    sure(&["export", &spec, "--to", &project.path("out").display().to_string()]);
+    sure(&["export", &spec, "--format", "markdown"]);
+    let out = project.path("out").display().to_string();
+    sure(&["export", &spec, "--format", "spec-kit", "--to", &out]);
     sure(&["diff", &spec, "--from", "1"]);
     sure(&["log", "verify"]);
     sure(&["config"]);

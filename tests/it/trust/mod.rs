@@ -6,3 +6,5 @@
 mod adopted;
 mod confined;
 mod git_programs;
+mod links;
+mod special_files;
