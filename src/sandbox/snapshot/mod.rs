@@ -43,7 +43,7 @@ pub const MAX_TRACKED_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 const MAX_AT_ONCE: usize = 4;
 
 /// Longest wait for a turn.
-const TURN: Duration = Duration::from_secs(60);
+const TURN: Duration = Duration::from_secs(30);
 
 /// The working tree of a repository at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]

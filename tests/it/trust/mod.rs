@@ -7,4 +7,5 @@ mod adopted;
 mod confined;
 mod git_programs;
 mod links;
+mod many_launches;
 mod special_files;
