@@ -126,8 +126,8 @@ fn end_of_string(text: &str) -> Option<usize> {
     None
 }
 
-/// Whether the variable's value is to be kept from people: its name says so, or it looks like a key.
-/// A folder, a profile or a region is none, and stars in its place would spoil innocent text.
+/// Whether the variable's value is to be kept from people: its name says so, or it looks like a
+/// key. A folder, a profile or a region is none, and stars in its place would spoil innocent text.
 #[must_use]
 pub fn is_secret(name: &str, value: &str) -> bool {
     let name = name.to_ascii_uppercase();

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::place::{FOLDER, state_folder};
 use super::{Exit, Failure, Place};
+use crate::git::Git;
 use crate::sandbox::files::{private_folder, write_whole};
 use crate::store::{EventLog, SqliteLog};
 use crate::untrusted::read_regular;
@@ -89,14 +90,14 @@ pub fn require(log: &Path) -> Result<bool, Failure> {
     let message = match original {
         Some(original) => format!(
             "{shown} is a copy of {}, which is still there: the two would share sandboxes and tell \
-             different stories. Its events can be read (list, show, events). To go on with the \
+             different stories. Its events can be read (events, show, timeline). To go on with the \
              copy as a log of its own:\n  specline log adopt --as-copy {}",
             original.display(),
             place_flag(log)
         ),
         None => format!(
             "{shown} (log {log_id}) was not made by you on this machine, and what it says is not \
-             obeyed: its events name programs to run. It can be read (list, show, events). If you \
+             obeyed: its events name programs to run. It can be read (events, show, timeline). If you \
              know where it comes from, and want to go on with it:\n  specline log adopt {}",
             place_flag(log)
         ),
@@ -171,6 +172,13 @@ pub fn check_folder(place: &Place) -> Result<(), Failure> {
         let (path, owner) = (place.log.display(), log.uid());
         return refuse(format!("{path} belongs to user {owner}, and you are {me}"));
     }
+    if let Some(file) = place.is_own_folder().then(|| tracked(&place.folder)).flatten() {
+        return refuse(format!(
+            "git tracks {file}: what is in a repository is everybody's, and your log is not. Take \
+             it out (git rm --cached -r {FOLDER}), look at what it is, and remove what you did not \
+             make"
+        ));
+    }
     let open = place.folder.ancestors().find(|folder| is_open(folder));
     if let Some(open) = open {
         return refuse(format!(
@@ -180,6 +188,17 @@ pub fn check_folder(place: &Place) -> Result<(), Failure> {
         ));
     }
     Ok(())
+}
+
+/// A file of `folder` that git tracks. None also where git cannot be asked: then nothing can be
+/// tracked that a person sees.
+fn tracked(folder: &Path) -> Option<String> {
+    let repo = folder.parent()?;
+    repo.ancestors().find(|above| above.join(".git").symlink_metadata().is_ok())?;
+    let asked = Git::reading(repo, "look for tracked files").args(["ls-files", "-z", "--"]);
+    let answer = asked.arg(FOLDER).run().ok()?;
+    let first = answer.split(|byte| *byte == 0).find(|path| !path.is_empty())?;
+    Some(String::from_utf8_lossy(first).into_owned())
 }
 
 /// Whether anybody may rename what lies in it: world-writable, and not sticky.

@@ -38,8 +38,8 @@ pub async fn keys(args: &PlaceArgs, command: KeysCommand) -> Result<Exit, Failur
     result
 }
 
-/// The operator's token and those of sandboxes are worth nothing afterwards: sandboxes that live are
-/// started anew by the next engine, at the last thing that they had recorded.
+/// The operator's token and those of sandboxes are worth nothing afterwards: sandboxes that live
+/// are started anew by the next engine, at the last thing that they had recorded.
 async fn rotate_secret(place: &Location) -> Result<Exit, Failure> {
     let log_id = match place {
         Location::Files(files) => {

@@ -147,8 +147,8 @@ fn engine_file(log: &Path) -> PathBuf {
     state_base().join("engines").join(format!("{}.json", &name[..32]))
 }
 
-/// `from` and what is above it, up to a folder that neither the caller nor the owner of `from` owns:
-/// what lies there is somebody else's.
+/// `from` and what is above it, up to a folder that neither the caller nor the owner of `from`
+/// owns: what lies there is somebody else's.
 fn own_ancestors(from: &Path) -> impl Iterator<Item = &Path> {
     let owner = |folder: &Path| fs::metadata(folder).map(|metadata| metadata.uid()).ok();
     let ours = [owner(from), Some(rustix::process::geteuid().as_raw())];

@@ -28,7 +28,7 @@ fn manifest() -> Manifest {
 
 fn context(feedback: &Value) -> Value {
     json!({
-        "spec": { "title": "Rate limiting", "description": REQUEST, "repository": "/srv/shop" },
+        "spec": { "title": "Rate limiting", "description": REQUEST, "repository": { "location": "shop" } },
         "outputs": {
             "explore": { "summary": "the explored shop" },
             "requirements": { "feature_name": "the required limit" },

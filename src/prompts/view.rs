@@ -104,7 +104,7 @@ impl Spec {
         Ok(Self {
             title: or(&title, &description),
             description: or(&description, &title),
-            repository: text(&spec["repository"]),
+            repository: text(&spec["repository"]["location"]),
         })
     }
 }

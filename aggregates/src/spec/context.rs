@@ -32,6 +32,7 @@ pub struct SpecContext {
     pub id: Option<SpecId>,
     pub title: String,
     pub description: String,
+    /// Its name and ref; where it lies is the person's.
     pub repository: Option<Repository>,
 }
 
@@ -129,7 +130,10 @@ impl Spec {
                 id: self.id,
                 title: brief.title.clone(),
                 description: brief.description.clone(),
-                repository: Some(brief.repository.clone()),
+                repository: Some(Repository {
+                    location: brief.repository.name().to_owned(),
+                    reference: brief.repository.reference.clone(),
+                }),
             },
             phase,
             attempt: state.running.map_or(state.last_attempt + 1, |attempt| attempt.number),

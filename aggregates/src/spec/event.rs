@@ -23,6 +23,15 @@ pub struct Repository {
     pub reference: Option<String>,
 }
 
+impl Repository {
+    /// The last part of the location: what it is called, without where it is.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        let location = self.location.trim_end_matches('/');
+        location.rsplit('/').next().unwrap_or(location)
+    }
+}
+
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Brief {

@@ -10,6 +10,7 @@ use crate::support::{Project, Random, Said, postgres, times, wait_until};
 async fn with_log(n: u64) -> Project {
     let project = Project::new();
     fill_file(&project.path("old.db"), n).await;
+    project.adopt(&project.path("old.db"));
     project
 }
 

@@ -63,10 +63,11 @@ async fn no_engine_writes_an_unfinished_copy() {
     let (old, new) = (folder.path().join("old.db"), folder.path().join("new.db"));
     fill_file(&old, 100).await;
     copied(&old, &new).await.unwrap();
+    let project = Project::new();
+    project.adopt(&new);
     set_state(&new, "copying");
     let error = SqliteLog::open(&new, Clock::system()).unwrap_err();
     assert!(matches!(error, OpenError::Unfinished { .. }), "{error:?}");
-    let project = Project::new();
     let store = format!("sqlite:{}", new.display());
     let said = project.specline(&["run", "Something", "--store", &store]);
     assert_eq!(said.code(), 78, "{said:?}");
@@ -142,6 +143,7 @@ async fn a_log_that_an_engine_holds_is_not_copied() {
     let (old, new) = (project.path("old.db"), project.path("new.db"));
     let url = |path: &Path| format!("sqlite:{}", path.display());
     fill_file(&old, 100).await;
+    project.adopt(&old);
     let log = SqliteLog::open(&old, Clock::system()).unwrap();
     let said = project.specline(&["log", "copy", "--from", &url(&old), "--to", &url(&new)]);
     assert_eq!(said.code(), 75, "{said:?}");

@@ -201,6 +201,7 @@ async fn a_log_in_postgresql_begins_anew_in_place() {
     let database = postgres::server().database();
     let old = project.path("old.db");
     fill_file(&old, 100).await;
+    project.adopt(&old);
     let from = format!("sqlite:{}", old.display());
     project.ok(&["log", "copy", "--from", &from, "--to", database.url()]);
     let secret = || postgres::server().psql_at(database.url(), "SELECT secret FROM log_identity");

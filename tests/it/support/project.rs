@@ -125,6 +125,11 @@ impl Project {
         said
     }
 
+    /// Has a log that a test wrote by itself obeyed.
+    pub fn adopt(&self, log: &Path) {
+        self.ok(&["log", "adopt", "--store", &format!("sqlite:{}", log.display())]);
+    }
+
     /// Starts a run with the scripted agent.
     pub fn start_run(&self, more: &[&str]) -> Running {
         let args = self.run_args(more);

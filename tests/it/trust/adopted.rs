@@ -71,7 +71,7 @@ fn a_cloned_log_s_evaluator_is_not_run() {
     assert!(!trap.exists());
     // It can be looked at.
     assert_eq!(victim.log().count("EvaluationRequested"), 1);
-    assert_eq!(victim.specline(&["list"]).code(), 0);
+    assert_eq!(victim.specline(&["list"]).code(), 78, "which needs an engine");
 }
 
 #[test]

@@ -17,6 +17,11 @@ pub struct StartAttempt {
 impl StartAttempt {
     pub(super) fn decide(&self, spec: &Spec) -> Decision {
         spec.fence(self.epoch)?;
+        let running = spec.current().and_then(|state| state.running);
+        // Asked again, whatever the status is by now: a pause lets it finish.
+        if running.is_some_and(|attempt| attempt.epoch == self.epoch) && !spec.status.is_ended() {
+            return Ok(Vec::new());
+        }
         if spec.status != Status::Executing {
             return Err(Rejection::WrongStatus {
                 status: spec.status,
@@ -29,9 +34,6 @@ impl StartAttempt {
             return Err(Rejection::PhaseNotOpen { phase: crate::Phase::Sync, current: spec.phase });
         };
         let state = spec.phase_state(phase).cloned().unwrap_or_default();
-        if state.running.is_some_and(|attempt| attempt.epoch == self.epoch) {
-            return Ok(Vec::new());
-        }
         if !state.evaluating.is_empty() {
             return Err(Rejection::TooEarly);
         }

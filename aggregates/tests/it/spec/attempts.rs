@@ -258,3 +258,13 @@ fn times_without_end_are_cut_to_what_can_be_written() {
     assert!(deadline > run.now);
     assert_eq!(deadline.to_string().parse::<Timestamp>().unwrap(), deadline);
 }
+
+/// A worker that asks for its work again after a pause gets the work that it has.
+#[test]
+fn asking_again_is_answered_alike_when_paused() {
+    let mut run = Run::working(Policy::default());
+    run.begin();
+    run.expect(&pause());
+    assert_eq!(run.spec.status(), Status::Paused);
+    assert_eq!(run.expect(&run.start_attempt()), Vec::<&str>::new());
+}
