@@ -13,6 +13,7 @@ pub mod export;
 pub mod git;
 pub mod http;
 pub mod metrics;
+pub mod private;
 pub mod program;
 pub mod prompts;
 pub mod protocol;

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use super::args::PlaceArgs;
 use super::{Exit, Failure};
-use crate::sandbox::files::{private_folder, write_whole};
+use crate::private;
+use crate::sandbox::files::private_folder;
 
 /// Folder of the embedded store in a repository.
 pub const FOLDER: &str = ".specline";
@@ -118,10 +119,14 @@ impl Place {
             if self.own_folder {
                 private_folder(&self.folder)?;
             }
-            fs::create_dir_all(&self.folder)?;
+            private::make_folder(&self.folder)?;
             let ignore = self.folder.join(".gitignore");
+            if self.own_folder {
+                private::mend(&self.folder);
+                private::mend(&ignore);
+            }
             if self.own_folder && !ignore.exists() {
-                write_whole(&ignore, b"# Specline's own store; not for git.\n*\n")?;
+                private::write_new(&ignore, "# Specline's own store; not for git.\n*\n")?;
             }
             Ok(())
         };

@@ -15,6 +15,7 @@ use super::{
     Engine, EngineError, Inner, duties, heartbeats, membership, projector, reactor, watchdog,
 };
 use crate::commands::Commands;
+use crate::private;
 use crate::sandbox::{Provider, Snapshots};
 use crate::store::{Beat, EventLog, LogError, SideTables};
 
@@ -61,12 +62,24 @@ pub enum Leave {
     Nothing,
 }
 
+/// The read models hold what the log says: they are their owner's alone, as it is. Where the file
+/// cannot be made, opening it says why.
+fn hide(read_models: &std::path::Path) {
+    private::mend_family(read_models);
+    if let Err(error) = private::create(read_models) {
+        tracing::debug!(cause = %error, "the file of the read models cannot be made");
+    }
+}
+
 impl Engine {
     /// An engine that answers commands; its duties do not run yet.
     pub async fn open(settings: Settings) -> Result<Self, StartError> {
         let identity = settings.log.identity();
         let log_id = LogId { log_id: identity.log_id, incarnation: identity.incarnation };
         let head = *settings.log.watch_head().borrow();
+        if let Place::File(path) = &settings.read_models {
+            hide(path);
+        }
         let models = ReadModels::open(&settings.read_models, log_id, head.0).await?;
         let salt = settings.side.secret().await?;
         let secret = settings.host_key.map_or(salt, |key| token_key(&key, &salt));

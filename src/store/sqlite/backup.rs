@@ -1,8 +1,7 @@
 //! A copy of a log's file as it is at one moment, taken while an engine may be writing it.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use rusqlite::backup::{Backup as Online, StepResult};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::{OpenError, connection, migrations};
+use crate::private;
 
 /// Pages copied between two looks at the world: 4 MB.
 const PAGES_A_STEP: i32 = 1_024;
@@ -38,8 +38,7 @@ impl Backup {
         }
         let backup = Self { partial: partial(to), to: to.to_owned() };
         drop(fs::remove_file(&backup.partial));
-        let mut options = OpenOptions::new();
-        let made = options.write(true).create_new(true).mode(0o600).open(&backup.partial);
+        let made = private::options().create_new(true).open(&backup.partial);
         made.map_err(|error| OpenError::io(&backup.partial, &error))?;
         copy(log, &backup.partial)?;
         let synced = File::open(&backup.partial).and_then(|file| file.sync_all());

@@ -13,7 +13,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const CACHED_STATEMENTS: usize = 64;
 
 /// The connection that writes. Nothing in the file is changed yet: it may be another program's.
+///
+/// A file that it makes is its owner's alone, and so are those that SQLite makes beside it.
 pub(super) fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
+    make_private(path);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -66,6 +69,14 @@ pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
     connection.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY;")
+}
+
+/// Before SQLite makes it, since then the umask would say who may read it. Where it cannot be made,
+/// SQLite cannot make it either, and says why.
+pub(super) fn make_private(path: &Path) {
+    if let Err(error) = crate::private::create(path) {
+        tracing::debug!(path = %path.display(), cause = %error, "a file cannot be made");
+    }
 }
 
 /// The file of the same name with `suffix` behind it.

@@ -11,6 +11,7 @@ use super::error::log_error;
 use super::identity::{self, State};
 use super::lock::WriteLock;
 use super::{OpenError, connection, house_rows, migrations, rows, scan, writer};
+use crate::private;
 use crate::store::house::{CopySource, CopyTarget, Deed, Restored, Row, Standing, Table};
 use crate::store::verify::{Scan, Scanned};
 use crate::store::{LogError, LogIdentity, Position, Recorded, StreamHead};
@@ -37,6 +38,7 @@ impl SqliteHouse {
         let failed = |error: rusqlite::Error| OpenError::sqlite(path, &error);
         let mut connection = connection::open_writer(path).map_err(failed)?;
         migrations::check_writable(path, &connection)?;
+        private::mend_family(path);
         connection::make_durable(&connection).map_err(failed)?;
         migrations::migrate(path, &mut connection)?;
         let connection = Arc::new(Mutex::new(connection));

@@ -1,13 +1,14 @@
 //! The lock beside a log file that lets one process write it. The kernel drops it when the process
 //! ends, however it ends.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use super::OpenError;
+use crate::private;
 
 /// Held as long as it lives. The lock's file stays: removing it would let two in.
 #[derive(Debug)]
@@ -19,13 +20,7 @@ impl WriteLock {
     /// Never waits.
     pub(super) fn take(log: &Path) -> Result<Self, OpenError> {
         let path = lock_path(log);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(|error| OpenError::io(&path, &error))?;
+        let file = private::options().open(&path).map_err(|error| OpenError::io(&path, &error))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Self { _file: file }),
             Err(Errno::WOULDBLOCK) => Err(OpenError::Busy { path: log.to_owned() }),

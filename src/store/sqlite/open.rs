@@ -16,6 +16,7 @@ use super::readers::Readers;
 use super::writer::{Setup, Writer, read_end};
 use super::{OpenError, connection, migrations, scan};
 use crate::metrics::Histogram;
+use crate::private;
 use crate::store::house::Deed;
 use crate::store::{Clock, Position};
 
@@ -25,6 +26,7 @@ pub(super) fn writer(path: &Path, clock: Clock) -> Result<SqliteLog, OpenError> 
     let failed = |error: rusqlite::Error| OpenError::sqlite(path, &error);
     let mut connection = connection::open_writer(path).map_err(failed)?;
     migrations::check_writable(path, &connection)?;
+    private::mend_family(path);
     if !connection::make_durable(&connection).map_err(failed)? {
         let cause = "its file system cannot hold a write-ahead log (is it a network drive?)";
         return Err(OpenError::Other { path: path.to_owned(), cause: cause.to_owned() });
@@ -55,6 +57,7 @@ pub(super) fn reader(path: &Path, clock: Clock) -> Result<SqliteLog, OpenError> 
     let failed = |error: rusqlite::Error| OpenError::sqlite(path, &error);
     let connection = connection::open_reader(path).map_err(failed)?;
     migrations::check_readable(path, &connection)?;
+    private::mend_family(path);
     let deed = identity::load(path, &connection)?;
     let end = read_end(&connection).map_err(failed)?;
     let latest = Arc::new(AtomicI64::new(end.recorded_at.micros()));

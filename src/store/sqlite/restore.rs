@@ -11,6 +11,7 @@ use super::backup::{Backup, sync_folder};
 use super::house::SqliteHouse;
 use super::lock::WriteLock;
 use super::{OpenError, connection, identity};
+use crate::private;
 use crate::store::house::{CopySource, Restored};
 use crate::store::verify::{Difference, Verification, verify};
 use crate::store::{LogError, LogIdentity, Position};
@@ -112,6 +113,7 @@ impl Restore {
             }
         }
         fs::rename(self.backup.file(), &self.log).map_err(failed)?;
+        private::mend_family(&self.log);
         sync_folder(&self.log).map_err(failed)?;
         Ok(was_there.then_some(kept))
     }

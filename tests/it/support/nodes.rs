@@ -264,6 +264,11 @@ impl Http {
         Self { runtime, client }
     }
 
+    /// What its calls run on, for tests that have something else to wait for.
+    pub const fn runtime(&self) -> &tokio::runtime::Runtime {
+        &self.runtime
+    }
+
     /// None when nobody answers, or not in time.
     pub fn call(
         &self,

@@ -7,5 +7,7 @@ mod adopted;
 mod confined;
 mod git_programs;
 mod links;
+mod log_world;
 mod many_launches;
+mod modes;
 mod special_files;
