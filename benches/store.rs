@@ -15,7 +15,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use specline::store::{
-    AggregateStore, Append, Clock, Commit, EventLog, Expected, NewEvent, Position, Snapshot,
+    AggregateStore, Append, Clock, Commit, EventLog, Expected, NewEvent, Position, SnapshotKey,
     SqliteLog, StreamHead, StreamId,
 };
 use specline_aggregates::{DecodeError, EventSourced, IllegalTransition};
@@ -303,11 +303,12 @@ async fn read_and_decode(log: &dyn EventLog) {
 fn snapshot_load(criterion: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
     let Log { log, _folder } = new_log();
-    let (stream, head) = long_stream(&runtime, &log, 10_000);
-    let state = serde_json::to_string(&Steps { finished: 10_000, last: String::new() }).unwrap();
-    let snapshot = Snapshot { head, format: Steps::SNAPSHOT_VERSION, state };
-    runtime.block_on(log.save_snapshot(&stream, snapshot)).unwrap();
-    let store = AggregateStore::<Steps>::new(Arc::clone(&log) as Arc<dyn EventLog>);
+    let (stream, _) = long_stream(&runtime, &log, 10_000);
+    let store = AggregateStore::<Steps>::new(Arc::clone(&log) as Arc<dyn EventLog>)
+        .with_snapshots(SnapshotKey::of_secret(&[7; 32]));
+    // A long replay leaves a snapshot.
+    runtime.block_on(store.load(stream.aggregate_id)).unwrap();
+    store.forget(stream.aggregate_id);
     let loaded = runtime.block_on(store.load(stream.aggregate_id)).unwrap();
     let tail = (0..50).map(finished).collect();
     runtime.block_on(store.commit(loaded, Commit::new(tail))).unwrap();

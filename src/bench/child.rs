@@ -18,8 +18,8 @@ use crate::commands::Commands;
 use crate::store::{Clock, EventLog, Position, SqliteLog};
 
 use super::acks::Acks;
-use super::failed;
 use super::workflow::{Driver, step_name};
+use super::{failed, snapshot_key};
 
 /// Events read at a time.
 const PAGE: usize = 1_000;
@@ -48,12 +48,13 @@ struct Work {
 
 pub(super) async fn run(args: ChildArgs) -> Result<Exit, Failure> {
     let log = SqliteLog::open(&args.log, Clock::system());
-    let log: Arc<dyn EventLog> =
-        Arc::new(log.map_err(|error| failed("the log cannot be opened", error))?);
+    let log = Arc::new(log.map_err(|error| failed("the log cannot be opened", error))?);
+    let key = snapshot_key(&*log).await?;
     let acks = Acks::append_to(&args.acks).map_err(|error| failed("the acks file", error))?;
     acks.up(log.watch_head().borrow().0).map_err(|error| failed("the acks file", error))?;
     let known = known_specs(&*log).await?;
-    let driver = Driver::new(Arc::new(Commands::new(log)));
+    let driver =
+        Driver::new(Arc::new(Commands::new(log as Arc<dyn EventLog>).with_snapshots(&key)));
     let step = Duration::from_millis(args.step_ms);
     let work = Arc::new(Work { driver, acks, steps: args.steps, step });
     let fresh = known.is_empty();

@@ -16,12 +16,12 @@ use uuid::Uuid;
 
 use crate::cli::{Exit, Failure, Place, print};
 use crate::commands::Commands;
-use crate::store::{Clock, EventLog, SqliteLog};
+use crate::store::{Clock, SqliteLog};
 
-use super::failed;
 use super::measure::{cpu_ticks, memory_mb, percentile_ms, rounded, to_f64};
 use super::scratch::Scratch;
 use super::workflow::Driver;
+use super::{failed, snapshot_key};
 
 /// Starts of which the median is given.
 const STARTS: usize = 5;
@@ -108,9 +108,9 @@ async fn fill(repo: &Path, specs: u64) -> Result<(), Failure> {
     let place = Place::of_repository(repo);
     place.make()?;
     let log = SqliteLog::open(&place.log, Clock::system());
-    let log: Arc<dyn EventLog> =
-        Arc::new(log.map_err(|error| failed("the log cannot be opened", error))?);
-    let driver = Driver::new(Arc::new(Commands::new(log)));
+    let log = Arc::new(log.map_err(|error| failed("the log cannot be opened", error))?);
+    let key = snapshot_key(&*log).await?;
+    let driver = Driver::new(Arc::new(Commands::new(log).with_snapshots(&key)));
     let mut tasks = JoinSet::new();
     for caller in 0..CALLERS {
         let driver = driver.clone();

@@ -17,6 +17,7 @@ pub mod workflow;
 use clap::Subcommand;
 
 use crate::cli::{Exit, Failure, PlaceArgs};
+use crate::store::{SideTables, SnapshotKey};
 
 #[derive(Subcommand)]
 pub enum BenchCommand {
@@ -48,6 +49,12 @@ pub async fn bench(place: &PlaceArgs, command: BenchCommand) -> Result<Exit, Fai
 }
 
 /// A failure of a measurement, for people.
+/// The key of a log's snapshots, as its engine has it.
+async fn snapshot_key(side: &dyn SideTables) -> Result<SnapshotKey, Failure> {
+    let secret = side.secret().await.map_err(|error| failed("the log has no secret", error))?;
+    Ok(SnapshotKey::of_secret(&secret))
+}
+
 fn failed(what: &str, cause: impl std::fmt::Display) -> Failure {
     Failure::failed(format!("{what}: {cause}"))
 }

@@ -3,6 +3,7 @@
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -11,12 +12,13 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::args::PlaceArgs;
+use super::location::Opened;
 use super::reads::open;
-use super::{Exit, Failure, print};
+use super::{Exit, Failure, cached, print};
 use crate::engine::audit::SealView;
 use crate::store::audit::{Audit, Seal};
 use crate::store::seals::{self, Given, Report};
-use crate::store::{EventLog, LogError, Position};
+use crate::store::{EventLog, LogError, Position, SnapshotReport};
 
 /// Seals read at a time.
 const PAGE: usize = 10_000;
@@ -74,9 +76,10 @@ struct Exported {
 }
 
 pub async fn audit(args: &PlaceArgs, command: AuditCommand) -> Result<Exit, Failure> {
-    let log = open(args).await?.log;
+    let opened = open(args).await?;
+    let log = Arc::clone(&opened.log);
     match command {
-        AuditCommand::Verify(args) => verify(&*log, args).await,
+        AuditCommand::Verify(args) => verify(&opened, args).await,
         AuditCommand::Seals(args) => list(&*log, args).await,
         AuditCommand::Prove(args) => prove(&*log, args).await,
     }
@@ -90,7 +93,8 @@ fn audited(log: &dyn EventLog) -> Result<&dyn Audit, Failure> {
     log.audit().ok_or_else(|| Failure::failed("this log has no seals"))
 }
 
-async fn verify(log: &dyn EventLog, args: VerifyArgs) -> Result<Exit, Failure> {
+async fn verify(opened: &Opened, args: VerifyArgs) -> Result<Exit, Failure> {
+    let log = &*opened.log;
     let rows = audited(log)?;
     let given = match &args.against {
         Some(path) => read(path, log.identity().log_id)?,
@@ -102,9 +106,13 @@ async fn verify(log: &dyn EventLog, args: VerifyArgs) -> Result<Exit, Failure> {
     let report = seals::check(rows, range, &given, |at| bar.set_position(at.0)).await;
     bar.finish_and_clear();
     let report = report.map_err(|error| failed(&error))?;
-    show(&report, args.json);
+    let snapshots = match &report.fault {
+        None => cached::check(opened).await?,
+        Some(_) => SnapshotReport::default(),
+    };
+    show(&report, &snapshots, args.json);
     match report.fault {
-        None => Ok(Exit::Completed),
+        None => cached::refuse_wrong(&snapshots).map(|()| Exit::Completed),
         Some(fault) => Err(Failure::failed(format!("the log was changed: {fault}"))),
     }
 }
@@ -118,15 +126,17 @@ fn bar(length: u64) -> ProgressBar {
     ProgressBar::new(length).with_style(style)
 }
 
-fn show(report: &Report, as_json: bool) {
+fn show(report: &Report, snapshots: &SnapshotReport, as_json: bool) {
     if as_json {
         print::json(&json!({
-            "ok": report.fault.is_none(),
+            "ok": report.fault.is_none() && snapshots.wrong.is_none(),
             "events": report.events,
             "checked_to": report.checked_to,
             "seals": report.seals,
             "seals_kept_elsewhere": report.given,
             "first_bad_position": report.fault.as_ref().map(|fault| fault.position),
+            "rows_of_other_programs": report.beside,
+            "snapshots": cached::shown(snapshots),
             "fault": report.fault.as_ref().map(|fault| fault.cause.to_string()),
         }));
     } else if report.fault.is_none() {
@@ -134,6 +144,8 @@ fn show(report: &Report, as_json: bool) {
             "{} events are as they were written; {} seals fit, and {} kept elsewhere",
             report.events, report.seals, report.given
         ));
+        super::log::say_beside(report.beside);
+        cached::say(snapshots);
     }
 }
 

@@ -170,6 +170,7 @@ impl Host {
             leave_file(path, &file)?;
         }
         if duties == Duties::Run {
+            super::ahead::warn(&engine);
             engine.start().await.map_err(|e| match e {
                 StartError::Engine(error) => unstarted(&error),
                 other @ (StartError::Log(_) | StartError::ReadModels(_)) => {

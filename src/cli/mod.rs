@@ -3,10 +3,12 @@
 mod admission;
 mod adopt;
 mod adopted;
+mod ahead;
 mod api;
 mod args;
 mod audit;
 mod backup;
+mod cached;
 mod config;
 mod copy;
 mod decide;

@@ -21,7 +21,9 @@ use specline_aggregates::{AccessKeyId, Decide, Digest, ProjectId, SpecId, TaskId
 use uuid::Uuid;
 
 use crate::metrics::{Metrics, Seen};
-use crate::store::{AggregateStore, Appended, Blob, Commit, EventLog, Key, Loaded, StreamHead};
+use crate::store::{
+    AggregateStore, Appended, Blob, Commit, EventLog, Key, Loaded, SnapshotKey, StreamHead,
+};
 
 /// What is kept with a key whose command wrote something.
 const WRITTEN: &str = "written";
@@ -103,6 +105,17 @@ impl Commands {
             metrics: Arc::default(),
             log,
         }
+    }
+
+    /// The same, with snapshots of states under this key. None of access keys: what they open is
+    /// always read from the log itself.
+    #[must_use]
+    pub fn with_snapshots(mut self, key: &SnapshotKey) -> Self {
+        self.specs = self.specs.with_snapshots(key.clone());
+        self.tasks = self.tasks.with_snapshots(key.clone());
+        self.tickets = self.tickets.with_snapshots(key.clone());
+        self.projects = self.projects.with_snapshots(key.clone());
+        self
     }
 
     #[must_use]

@@ -98,7 +98,7 @@ impl Engine {
             grant: Box::new(grant),
             secret_digest: digest(id, &secret),
             by: by.to_owned(),
-            now: self.now().await?,
+            now: self.wall_clock(),
         };
         let done = self.commands().access_key(id, &command, order).await?;
         let key = (done.written && !done.repeated)
@@ -141,7 +141,7 @@ impl Engine {
             return Ok(None);
         }
         let expires = key.grant().is_some_and(|grant| grant.expires_at.is_some());
-        let good = !expires || key.is_good(self.now().await?);
+        let good = !expires || key.is_good(self.wall_clock());
         Ok(good.then_some(key))
     }
 
@@ -205,7 +205,7 @@ impl Engine {
     }
 
     async fn stock_in_read_model(&self) -> Result<Stock> {
-        let now = self.now().await?;
+        let now = self.wall_clock();
         let mut stock = Stock::Never;
         let mut after = None;
         loop {

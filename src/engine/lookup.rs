@@ -41,7 +41,13 @@ impl Engine {
         lease.ok_or_else(|| EngineError::NotFound { what: "sandbox", id: sandbox.to_string() })
     }
 
-    /// The store's clock.
+    /// The machine's own time, which keys expire by.
+    #[must_use]
+    pub fn wall_clock(&self) -> Timestamp {
+        self.inner.log.wall_clock()
+    }
+
+    /// The log's time.
     pub async fn now(&self) -> Result<Timestamp, EngineError> {
         Ok(self.inner.log.now().await?)
     }

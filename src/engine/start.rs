@@ -17,7 +17,7 @@ use super::{
 use crate::commands::Commands;
 use crate::private;
 use crate::sandbox::{Provider, Snapshots};
-use crate::store::{Beat, EventLog, LogError, SideTables};
+use crate::store::{Beat, EventLog, LogError, SideTables, SnapshotKey};
 
 /// Longest that a stop waits for duties to finish what they do. The whole stop has ten seconds.
 const STOP_WAIT: Duration = Duration::from_secs(8);
@@ -83,11 +83,12 @@ impl Engine {
         let models = ReadModels::open(&settings.read_models, log_id, head.0).await?;
         let salt = settings.side.secret().await?;
         let secret = settings.host_key.map_or(salt, |key| token_key(&key, &salt));
+        let snapshot_key = SnapshotKey::of_secret(&secret);
         let (beats, waiting) = mpsc::channel(heartbeats::MAX_WAITING);
         let engine = Self {
             inner: Arc::new(Inner {
                 id: Uuid::now_v7(),
-                commands: Commands::new(Arc::clone(&settings.log)),
+                commands: Commands::new(Arc::clone(&settings.log)).with_snapshots(&snapshot_key),
                 secret,
                 tail: super::tail::Tail::default(),
                 keys: super::access::Known::default(),

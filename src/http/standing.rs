@@ -36,7 +36,7 @@ impl Standing {
             let expires = as_let_in.grant().and_then(|grant| grant.expires_at);
             let expires = match expires {
                 Some(at) => {
-                    let left = at.ms_since(engine.now().await?);
+                    let left = at.ms_since(engine.wall_clock());
                     started.checked_add(Duration::from_millis(left))
                 }
                 None => None,

@@ -9,6 +9,7 @@ use specline_aggregates::{Digest, Timestamp};
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use super::Clock;
 use super::audit::Audit;
 use crate::metrics::Histogram;
 
@@ -132,6 +133,9 @@ pub struct Snapshot {
     /// `EventSourced::SNAPSHOT_VERSION` of the program that wrote it.
     pub format: u32,
     pub state: String,
+    /// Made over all of it with a key that is not in the log's tables. None: an earlier version
+    /// wrote it.
+    pub mac: Option<Digest>,
 }
 
 /// Which log this is. Cursors name both parts; a cursor of another log is worthless.
@@ -189,8 +193,19 @@ pub trait EventLog: Send + Sync + fmt::Debug {
     /// The position of the last event, kept current by every append that this process sees.
     fn watch_head(&self) -> watch::Receiver<Position>;
 
-    /// The store's clock, which `recorded_at`, leases and timers go by.
+    /// The log's time, which `recorded_at`, leases and timers go by. It never goes back, and goes
+    /// on as fast as ever from an event that was written while a clock was ahead.
     async fn now(&self) -> Result<Timestamp, LogError>;
+
+    /// The machine's own time: what people mean when they say until when a key is good.
+    fn wall_clock(&self) -> Timestamp {
+        Clock::system().now()
+    }
+
+    /// By how much the log's time is ahead of the clock that it goes by.
+    fn ahead_ms(&self) -> u64 {
+        0
+    }
 
     async fn append(&self, append: Append) -> Result<Appended, LogError>;
 
@@ -211,6 +226,16 @@ pub trait EventLog: Send + Sync + fmt::Debug {
     async fn find_key(&self, aggregate_id: Uuid, key: &str) -> Result<Option<KeyRecord>, LogError>;
 
     async fn load_snapshot(&self, stream: &StreamId) -> Result<Option<Snapshot>, LogError>;
+
+    /// At most `limit` snapshots behind that of the stream `after`, in the order of their streams.
+    async fn snapshots(
+        &self,
+        after: Option<&StreamId>,
+        limit: usize,
+    ) -> Result<Vec<(StreamId, Snapshot)>, LogError>;
+
+    /// Forgets the stream's snapshot.
+    async fn drop_snapshot(&self, stream: &StreamId) -> Result<(), LogError>;
 
     /// Replaces the stream's snapshot, unless a later one is there.
     async fn save_snapshot(&self, stream: &StreamId, snapshot: Snapshot) -> Result<(), LogError>;

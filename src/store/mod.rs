@@ -6,6 +6,7 @@ pub mod chain;
 mod clock;
 mod event_log;
 pub mod house;
+mod links;
 pub mod memory;
 pub mod merkle;
 pub mod postgres;
@@ -13,15 +14,16 @@ mod recent;
 pub mod seals;
 mod side_tables;
 pub mod sqlite;
+mod time;
 mod validate;
 pub mod verify;
 mod words;
 
 pub use aggregate_store::{
     AggregateStore, CacheLimits, Commit, Committed, Context, Loaded, Place, SNAPSHOT_EVERY,
-    StoreError,
+    SnapshotKey, SnapshotReport, StoreError, check_snapshots,
 };
-pub use clock::Clock;
+pub use clock::{Clock, Reading};
 pub use event_log::{
     Append, Appended, Blob, Capabilities, EventLog, Expected, Key, KeyRecord, LogError,
     LogIdentity, NewEvent, Position, Recorded, Snapshot, StreamHead, StreamId,

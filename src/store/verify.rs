@@ -2,9 +2,11 @@
 //! knows no database: a store gives its rows as they lie there, through [`Scan`].
 
 mod batch;
+mod census;
 mod chains;
 
 pub use batch::{Batch, Row, Sink};
+pub use census::Census;
 
 use async_trait::async_trait;
 
@@ -64,9 +66,43 @@ pub trait Scan: Send + Sync {
     /// The highest position that was ever given out, whether or not its event is still there.
     async fn given_out(&self) -> Result<Position, LogError>;
 
+    /// What stands in the table of events and no position leads to.
+    async fn strays(&self) -> Result<Strays, LogError>;
+
+    /// What the store itself finds wrong with its files; none where it cannot look.
+    async fn own_fault(&self) -> Result<Option<String>, LogError> {
+        Ok(None)
+    }
+
+    /// Counts the rows up to position `to` on the way of a load, by stream and sequence, into a
+    /// census like `like`; none where there is no other way than by position.
+    async fn by_stream(&self, _to: Position, _like: &Census) -> Result<Option<Census>, LogError> {
+        Ok(None)
+    }
+
     /// The event of the same stream that stands before `event`, by sequence and by position: a
     /// stream's earlier events are earlier in the log.
     async fn head_before(&self, event: &Recorded) -> Result<Option<StreamHead>, LogError>;
+}
+
+/// Rows that no position leads to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Strays {
+    /// One below the first position: a load by stream would meet it.
+    pub below: Option<Stray>,
+    /// One of our aggregates that another program wrote, and that is no event.
+    pub refused: Option<Stray>,
+    /// Rows of other programs' aggregates, which are no business of ours.
+    pub beside: u64,
+}
+
+/// A row that is no event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stray {
+    pub stream: String,
+    pub sequence: u64,
+    /// What it is, in words.
+    pub what: String,
 }
 
 /// What a verification found.
@@ -76,6 +112,8 @@ pub struct Verification {
     pub events: u64,
     /// The last event that was checked.
     pub checked_to: Position,
+    /// Rows of other programs' aggregates in the same table.
+    pub beside: u64,
     /// None: everything asked for is as it was written.
     pub first_difference: Option<Difference>,
 }
@@ -106,6 +144,15 @@ pub enum Cause {
     TimeGoesBack,
     #[error("it cannot be read: {cause}")]
     Unreadable { cause: String },
+    #[error("it is no event of the log: {what}")]
+    Stray { what: String },
+    #[error("the database finds its own file damaged: {cause}; restore it from a backup")]
+    Store { cause: String },
+    #[error(
+        "an index does not lead to the events that are there ({found} of {rows}, or to others): \
+         what is loaded is not what stands here; restore it from a backup"
+    )]
+    Index { rows: u64, found: u64 },
 }
 
 /// Checks the events from position `from` to `to` (both included; `to` may lie beyond the end).
@@ -132,8 +179,10 @@ pub async fn verify_each(
     to: Position,
     mut each: impl FnMut(&[Leaf]) + Send,
 ) -> Result<Verification, LogError> {
-    let mut check = Check::begin(log, from.0.max(1)).await?;
-    loop {
+    let strays = log.strays().await?;
+    let mut check = Check::begin(log, from.0.max(1), to).await?;
+    check.strays(&strays);
+    while check.difference.is_none() {
         // Rows are read while those before them are checked.
         let (sink, batches) = batch::channel();
         let poured = log.pour(check.next(), to, sink);
@@ -143,9 +192,11 @@ pub async fn verify_each(
             poured?;
         }
         if !check.goes_on(log, to).await? {
-            return Ok(check.into_verification());
+            break;
         }
     }
+    check.around(log, &strays).await?;
+    Ok(check.into_verification(strays.beside))
 }
 
 fn batch_of(rows: &mut impl Iterator<Item = Scanned>) -> Batch {

@@ -88,7 +88,7 @@ impl<A: EventSourced> AggregateStore<A> {
 
     /// Best effort: without it the next load only reads more. It also tells the state's true size.
     pub(super) async fn save_snapshot(&self, loaded: &mut Loaded<A>) {
-        let Some(head) = loaded.head else { return };
+        let (Some(head), Some(key)) = (loaded.head, &self.key) else { return };
         let stream = Self::stream(loaded.id);
         let state = match to_json(&stream, &*loaded.state) {
             Ok(state) => state,
@@ -98,7 +98,9 @@ impl<A: EventSourced> AggregateStore<A> {
             }
         };
         loaded.bytes = state.len();
-        let snapshot = Snapshot { head, format: A::SNAPSHOT_VERSION, state };
+        let format = A::SNAPSHOT_VERSION;
+        let mac = Some(key.code(&stream, head, (format, &state)));
+        let snapshot = Snapshot { head, format, state, mac };
         if let Err(error) = self.log.save_snapshot(&stream, snapshot).await {
             tracing::debug!(%stream, cause = %error, "a snapshot was not saved");
         }
@@ -121,7 +123,10 @@ fn serialise<A: EventSourced>(
     events.iter().map(new_event).collect()
 }
 
-fn to_json(stream: &StreamId, value: &impl serde::Serialize) -> Result<String, StoreError> {
+pub(super) fn to_json(
+    stream: &StreamId,
+    value: &impl serde::Serialize,
+) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|error| StoreError::NotSerialisable {
         stream: stream.clone(),
         cause: error.to_string(),

@@ -2,12 +2,15 @@
 //! from all of its events.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use specline_aggregates::EventSourced;
 use uuid::Uuid;
 
+use super::mac::same;
 use super::{AggregateStore, Loaded, Place, SNAPSHOT_EVERY, StoreError};
-use crate::store::{Recorded, Snapshot, StreamHead, StreamId};
+use crate::store::chain::GENESIS;
+use crate::store::{Recorded, Snapshot, StreamHead, StreamId, links};
 
 /// Events read at a time: enough to make the query's cost small, few enough that decoding them
 /// holds a runtime thread for a few milliseconds only.
@@ -88,9 +91,15 @@ impl<A: EventSourced> AggregateStore<A> {
         stream: &StreamId,
         sequence: u64,
     ) -> Result<Building<A>, StoreError> {
+        let Some(key) = &self.key else { return Ok(Building::empty()) };
         let Some(snapshot) = self.log.load_snapshot(stream).await? else {
             return Ok(Building::empty());
         };
+        let code = key.code(stream, snapshot.head, (snapshot.format, &snapshot.state));
+        if !snapshot.mac.as_ref().is_some_and(|mac| same(mac, &code)) {
+            self.ignore(stream, &snapshot).await;
+            return Ok(Building::empty());
+        }
         let version = snapshot.head.version;
         if snapshot.format != A::SNAPSHOT_VERSION || version > sequence || version == 0 {
             return Ok(Building::empty());
@@ -102,6 +111,18 @@ impl<A: EventSourced> AggregateStore<A> {
             tracing::warn!(%stream, version, "a snapshot that does not fit its stream is ignored");
         }
         Ok(built.unwrap_or_else(Building::empty))
+    }
+
+    /// Takes a snapshot away that is not believed, so that it stands in the way of no other.
+    async fn ignore(&self, stream: &StreamId, snapshot: &Snapshot) {
+        let n = self.n_ignored.fetch_add(1, Ordering::Relaxed);
+        // Before there were codes there were none: that is no cause for alarm.
+        if snapshot.mac.is_some() && n == 0 {
+            tracing::warn!(%stream, "a snapshot's code is wrong; the state is replayed from the                 log, and more such snapshots are not told");
+        }
+        if let Err(error) = self.log.drop_snapshot(stream).await {
+            tracing::debug!(%stream, cause = %error, "a snapshot that is ignored stays");
+        }
     }
 }
 
@@ -130,7 +151,12 @@ impl<A: EventSourced> Building<A> {
         self.head.map_or(0, |head| head.version)
     }
 
+    /// Goes on with events that the log has found to be linked to each other; the first of them is
+    /// to be linked to this very state as well.
     fn apply(&mut self, events: &[Recorded]) -> Result<(), StoreError> {
+        if let Some(first) = events.first() {
+            links::check(first, &self.head.map_or(GENESIS, |head| head.hash))?;
+        }
         for event in events {
             let decoded = A::decode(&event.event_type, &event.event_version, &event.payload)
                 .map_err(|error| StoreError::undecodable(event, error))?;

@@ -5,9 +5,12 @@ mod commit;
 mod cqrs;
 mod error;
 mod load;
+mod mac;
+mod replayed;
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use specline_aggregates::EventSourced;
@@ -19,6 +22,8 @@ use super::{EventLog, StreamHead, StreamId};
 pub use commit::{Commit, Committed};
 pub use cqrs::Context;
 pub use error::{Place, StoreError};
+pub use mac::SnapshotKey;
+pub use replayed::{SnapshotReport, check_snapshots};
 
 /// A snapshot is saved each time that a stream passes a multiple of this: a load then reads a
 /// quarter of a page of events at most, which costs less than a fsync.
@@ -70,6 +75,10 @@ impl<A> Loaded<A> {
 pub struct AggregateStore<A> {
     log: Arc<dyn EventLog>,
     cache: Mutex<Recent<Uuid, Loaded<A>>>,
+    /// None: snapshots are neither read nor written.
+    key: Option<SnapshotKey>,
+    /// Snapshots that were not believed.
+    n_ignored: AtomicU64,
     of: PhantomData<fn() -> A>,
 }
 
@@ -88,7 +97,20 @@ impl<A: EventSourced> AggregateStore<A> {
     #[must_use]
     pub fn with_limits(log: Arc<dyn EventLog>, limits: CacheLimits) -> Self {
         let cache = Mutex::new(Recent::new(limits.max_entries, limits.max_bytes));
-        Self { log, cache, of: PhantomData }
+        Self { log, cache, key: None, n_ignored: AtomicU64::new(0), of: PhantomData }
+    }
+
+    /// The same, with snapshots under this key.
+    #[must_use]
+    pub fn with_snapshots(mut self, key: SnapshotKey) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// Snapshots that were not believed so far: somebody else put them there, or another key made
+    /// their codes.
+    pub fn n_ignored_snapshots(&self) -> u64 {
+        self.n_ignored.load(Ordering::Relaxed)
     }
 
     #[must_use]

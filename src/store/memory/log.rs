@@ -157,6 +157,26 @@ impl EventLog for MemoryLog {
         Ok(self.state().snapshots.get(stream).cloned())
     }
 
+    async fn snapshots(
+        &self,
+        after: Option<&StreamId>,
+        limit: usize,
+    ) -> Result<Vec<(StreamId, Snapshot)>, LogError> {
+        let state = self.state();
+        let mut all: Vec<_> =
+            state.snapshots.iter().map(|(stream, one)| (stream.clone(), one.clone())).collect();
+        drop(state);
+        all.retain(|(stream, _)| after.is_none_or(|after| stream > after));
+        all.sort_by(|(one, _), (other, _)| one.cmp(other));
+        all.truncate(limit);
+        Ok(all)
+    }
+
+    async fn drop_snapshot(&self, stream: &StreamId) -> Result<(), LogError> {
+        self.state().snapshots.remove(stream);
+        Ok(())
+    }
+
     async fn save_snapshot(&self, stream: &StreamId, snapshot: Snapshot) -> Result<(), LogError> {
         let mut state = self.state();
         let later = state

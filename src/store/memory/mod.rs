@@ -11,6 +11,7 @@ use specline_aggregates::{Digest, SandboxId, Timestamp};
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use super::time::LogTime;
 use super::{
     Appended, Clock, Key, Lease, LogIdentity, Position, Recorded, Snapshot, StreamId,
     TelemetryEntry,
@@ -20,7 +21,7 @@ use super::{
 #[derive(Debug)]
 pub struct MemoryLog {
     identity: LogIdentity,
-    clock: Clock,
+    time: LogTime,
     head: watch::Sender<Position>,
     state: Mutex<State>,
 }
@@ -43,7 +44,8 @@ impl MemoryLog {
     pub fn new(clock: Clock) -> Self {
         let identity = LogIdentity { log_id: Uuid::now_v7(), incarnation: 1 };
         let (head, _) = watch::channel(Position(0));
-        Self { identity, clock, head, state: Mutex::default() }
+        let time = LogTime::new(clock, Timestamp::default());
+        Self { identity, time, head, state: Mutex::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -51,8 +53,10 @@ impl MemoryLog {
     }
 
     fn time(&self, state: &State) -> Timestamp {
-        let latest = state.events.last().map(|event| event.recorded_at).unwrap_or_default();
-        self.clock.now().max(latest)
+        let moment = self.time.read();
+        let Some(last) = state.events.last() else { return moment.now };
+        self.time.saw(last.recorded_at, moment);
+        moment.now.max(last.recorded_at)
     }
 }
 

@@ -9,6 +9,7 @@ use sqlx::postgres::{PgPool, PgRow};
 use uuid::Uuid;
 
 use super::error::log_error;
+use super::foreign::{self, Said};
 use super::rows;
 use crate::store::chain::{Content, GENESIS, chain_hash};
 use crate::store::{LogError, StreamHead, StreamId};
@@ -26,6 +27,15 @@ pub(super) struct Adopter<'a> {
     pub(super) now: Option<i64>,
 }
 
+/// What became of the rows at the end of a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Adoption {
+    /// So many became events.
+    Done(u64),
+    /// They stay what they are: another program's, and no events.
+    Refused { place: String, cause: String },
+}
+
 /// A row that is not adopted yet.
 struct Foreign {
     sequence: u64,
@@ -36,17 +46,20 @@ struct Foreign {
 }
 
 impl Adopter<'_> {
-    /// Adopts what stands at the end of `stream`. Says how many events that made.
-    pub(super) async fn adopt(&self, stream: &StreamId) -> Result<u64, LogError> {
+    /// Adopts what stands at the end of `stream`, all of it or nothing.
+    pub(super) async fn adopt(&self, stream: &StreamId) -> Result<Adoption, LogError> {
         for _ in 0..MAX_TRIES {
             let (head, foreign) = self.read(stream).await?;
             if foreign.is_empty() {
-                return Ok(0);
+                return Ok(Adoption::Done(0));
+            }
+            if let Some(refused) = refusal(stream, head, &foreign) {
+                return Ok(refused);
             }
             let adopted = self.write(stream, head, &foreign).await?;
             if adopted > 0 {
                 tracing::info!(%stream, adopted, "events of another writer were adopted");
-                return Ok(adopted);
+                return Ok(Adoption::Done(adopted));
             }
         }
         let cause = format!("{stream} is being written by something else");
@@ -59,9 +72,11 @@ impl Adopter<'_> {
         stream: &StreamId,
     ) -> Result<(Option<StreamHead>, Vec<Foreign>), LogError> {
         let sql = "SELECT sequence, hash, event_type, event_version, payload::text, metadata::text
-                   FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence >= (
-                       SELECT coalesce(max(sequence), 0) FROM events
-                       WHERE aggregate_type = $1 AND aggregate_id = $2 AND position IS NOT NULL)
+                   FROM events
+                   WHERE aggregate_type = $1 AND aggregate_id = $2
+                     AND (position IS NULL OR sequence = (
+                         SELECT max(sequence) FROM events WHERE aggregate_type = $1
+                             AND aggregate_id = $2 AND position IS NOT NULL))
                    ORDER BY sequence";
         let found = sqlx::query(sql)
             .bind(&stream.aggregate_type)
@@ -93,12 +108,6 @@ impl Adopter<'_> {
         let (mut sequences, mut metadata, mut hashes) = (Vec::new(), Vec::new(), Vec::new());
         let mut previous = start;
         for row in foreign {
-            if row.sequence != previous.version + 1 {
-                return Err(LogError::Corrupt {
-                    place: format!("{stream} sequence {}", previous.version + 1),
-                    cause: format!("another writer went on at sequence {}", row.sequence),
-                });
-            }
             let noted = with_actor(&row.metadata);
             let hash = hash_of(stream, row, &noted, &previous.hash);
             previous = StreamHead { version: row.sequence, hash };
@@ -123,12 +132,17 @@ impl Adopter<'_> {
         rows::fetched(&row, 0).map_err(log_error)
     }
 
-    /// The streams of these aggregates that have rows to adopt.
-    pub(super) async fn waiting(&self, types: &[&str]) -> Result<Vec<StreamId>, LogError> {
+    /// The streams of these aggregates that have rows to adopt; not those of the ids `but`.
+    pub(super) async fn waiting(
+        &self,
+        types: &[&str],
+        but: &[String],
+    ) -> Result<Vec<StreamId>, LogError> {
         let sql = "SELECT DISTINCT aggregate_type, aggregate_id FROM events
-                   WHERE position IS NULL AND aggregate_type = ANY ($1) LIMIT 100";
-        let types: Vec<String> = types.iter().map(|&name| name.to_owned()).collect();
-        let found = sqlx::query(sql).bind(types).fetch_all(self.pool).await.map_err(log_error)?;
+                   WHERE position IS NULL AND aggregate_type = ANY ($1)
+                     AND aggregate_id <> ALL ($2) LIMIT 100";
+        let query = sqlx::query(sql).bind(types).bind(but);
+        let found = query.fetch_all(self.pool).await.map_err(log_error)?;
         let stream = |row: &PgRow| {
             let id: &str = row.try_get(1).ok()?;
             // Ids of ours are UUIDs; other streams are another program's.
@@ -138,6 +152,31 @@ impl Adopter<'_> {
         };
         Ok(found.iter().filter_map(stream).collect())
     }
+}
+
+/// Why rows do not become events; none where they do.
+fn refusal(stream: &StreamId, head: Option<StreamHead>, rows: &[Foreign]) -> Option<Adoption> {
+    let first = head.map_or(1, |head| head.version + 1);
+    let refused = |row: &Foreign, cause: String| Adoption::Refused {
+        place: format!("{stream} sequence {}", row.sequence),
+        cause: format!(
+            "another program wrote the {} that stands there, and it is refused: {cause}; whoever \
+             looks after the database has to take that row away",
+            row.event_type
+        ),
+    };
+    rows.iter().zip(first..).find_map(|(row, expected)| {
+        if row.sequence != expected {
+            return Some(refused(row, format!("the stream goes on at sequence {expected}")));
+        }
+        let said = Said {
+            aggregate_type: &stream.aggregate_type,
+            event_type: &row.event_type,
+            event_version: &row.event_version,
+            payload: &row.payload,
+        };
+        foreign::objection(&said).map(|cause| refused(row, cause))
+    })
 }
 
 fn row_id(row: &PgRow) -> &str {

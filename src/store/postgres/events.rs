@@ -1,11 +1,13 @@
-//! Reads events, in order, and says so when one is missing. Rows without a position are another
-//! writer's, and are no events yet.
+//! Reads events, in order, and says so when one is missing or is not as it was written. Rows
+//! without a position are another writer's, and are no events yet.
 
+use specline_aggregates::Digest;
 use sqlx::Row;
-use sqlx::postgres::{PgPool, PgRow};
+use sqlx::postgres::{PgExecutor, PgPool, PgRow};
 
 use super::error::log_error;
 use super::rows::{self, EVENT_COLUMNS, place};
+use crate::store::links::{self, Page};
 use crate::store::{LogError, Position, Recorded, StreamHead, StreamId};
 
 /// The end of a stream.
@@ -30,7 +32,7 @@ pub(super) async fn end(
     stream: &StreamId,
     foreign: Foreign,
 ) -> Result<End, LogError> {
-    let sql = "SELECT sequence, hash FROM events WHERE aggregate_type = $1 AND aggregate_id = $2
+    let sql = "SELECT sequence, hash, position FROM events WHERE aggregate_type = $1 AND aggregate_id = $2
                AND (position IS NOT NULL OR $3) ORDER BY sequence DESC LIMIT 1";
     let query = sqlx::query(sql)
         .bind(&stream.aggregate_type)
@@ -43,7 +45,10 @@ pub(super) async fn end(
     if hash.is_none() {
         return Ok(End::Foreign);
     }
-    let head = || Ok(StreamHead { version: rows::fetched(&row, 0)?, hash: rows::digest(&row, 1)? });
+    let head = || {
+        rows::counted(&row, 2)?;
+        Ok(StreamHead { version: rows::counted(&row, 0)?, hash: rows::digest(&row, 1)? })
+    };
     head().map(End::At).map_err(log_error)
 }
 
@@ -55,8 +60,9 @@ pub(super) async fn of_stream(
     foreign: Foreign,
 ) -> Result<Option<Vec<Recorded>>, LogError> {
     let sql = format!(
-        "SELECT {EVENT_COLUMNS} FROM events
-         WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence > $3
+        "SELECT {EVENT_COLUMNS}, (SELECT hash FROM events
+             WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence = $3) AS hash_before
+         FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence > $3
          ORDER BY sequence LIMIT $4"
     );
     let mut found = sqlx::query(&sql)
@@ -87,7 +93,50 @@ pub(super) async fn of_stream(
         }
         events.push(event);
     }
+    let before = match found.first() {
+        Some(row) if after > 0 => hash_before(row)?,
+        Some(_) | None => None,
+    };
+    links::check_run(&events, before)?;
     Ok(Some(events))
+}
+
+fn hash_before(row: &PgRow) -> Result<Option<Digest>, LogError> {
+    let hash: Option<&[u8]> = row.try_get("hash_before").map_err(log_error)?;
+    Ok(hash.and_then(|hash| Some(Digest::from_bytes(hash.try_into().ok()?))))
+}
+
+/// Checks that events of any streams are as they were written.
+pub(super) async fn check(
+    connection: impl PgExecutor<'_>,
+    events: &[Recorded],
+) -> Result<(), LogError> {
+    let mut page = Page::of(events);
+    let places = page.missing();
+    if places.is_empty() {
+        return page.check();
+    }
+    let sql = "SELECT n, e.hash FROM unnest($1::text[], $2::text[], $3::bigint[])
+                   WITH ORDINALITY AS p (kind, id, sequence, n)
+               JOIN events e ON e.aggregate_type = p.kind AND e.aggregate_id = p.id
+                   AND e.sequence = p.sequence
+               WHERE e.hash IS NOT NULL";
+    let all = || places.iter();
+    let found = sqlx::query(sql)
+        .bind(all().map(|(stream, _)| stream.aggregate_type.as_str()).collect::<Vec<_>>())
+        .bind(all().map(|(stream, _)| rows::text(&stream.aggregate_id)).collect::<Vec<_>>())
+        .bind(all().map(|(_, sequence)| rows::stored(*sequence)).collect::<Vec<_>>())
+        .fetch_all(connection)
+        .await
+        .map_err(log_error)?;
+    for row in &found {
+        let n = rows::counted(row, 0).map_err(log_error)?;
+        let place = usize::try_from(n - 1).ok().and_then(|n| places.get(n));
+        if let Some(place) = place {
+            page.note(*place, rows::digest(row, 1).map_err(log_error)?);
+        }
+    }
+    page.check()
 }
 
 fn is_foreign(row: &PgRow) -> bool {
@@ -119,5 +168,6 @@ pub(super) async fn of_log(
         }
         events.push(event);
     }
+    check(pool, &events).await?;
     Ok(events)
 }

@@ -35,6 +35,7 @@ pub(super) async fn find(pool: &PgPool, query: &Query) -> Result<Page, LogError>
     } else {
         looked_through(&mut transaction, query, (bounds, &conditions)).await?
     };
+    super::events::check(&mut *transaction, &page.events).await?;
     transaction.commit().await.map_err(log_error)?;
     Ok(page)
 }

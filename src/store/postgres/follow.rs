@@ -11,7 +11,7 @@ use sqlx::postgres::{PgListener, PgPool};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use super::adopt::Adopter;
+use super::adopt::{Adopter, Adoption};
 use super::error::log_error;
 use super::rows;
 use crate::metrics::Histogram;
@@ -26,6 +26,9 @@ const SAMPLE_LASTS: Duration = Duration::from_secs(5);
 /// Pause before the next try to listen.
 const AGAIN: Duration = Duration::from_millis(250);
 
+/// Streams with refused rows that a node remembers; more are looked at again and again.
+const MAX_REFUSED: usize = 1_000;
+
 /// What a node knows of the log's end without asking.
 pub(super) struct View {
     head: watch::Sender<Position>,
@@ -36,11 +39,14 @@ pub(super) struct View {
     pub(super) commits: Histogram,
 }
 
-/// The store's clock at a moment of ours.
+/// The store's time at a moment of ours.
 #[derive(Clone, Copy)]
 struct Sample {
     at: Instant,
+    /// The log's time.
     time: Timestamp,
+    /// What the database's clock showed.
+    clock: Timestamp,
 }
 
 impl View {
@@ -74,7 +80,13 @@ impl View {
         Timestamp::from_micros(self.latest.load(Ordering::Acquire))
     }
 
-    /// The store's clock by its last sample; none when the store has not been heard for a while.
+    /// By how much the log's time was ahead of the database's clock at the last sample.
+    pub(super) fn ahead_ms(&self) -> u64 {
+        let sample = *self.sample.lock().unwrap_or_else(PoisonError::into_inner);
+        sample.map_or(0, |sample| sample.time.ms_since(sample.clock))
+    }
+
+    /// The store's time by its last sample; none when the store has not been heard for a while.
     pub(super) fn now(&self) -> Option<Timestamp> {
         let sample = (*self.sample.lock().unwrap_or_else(PoisonError::into_inner))?;
         let since = sample.at.elapsed();
@@ -91,26 +103,45 @@ impl View {
     }
 }
 
-/// Asks for the end of the log and the time. Says whether rows wait to be adopted.
+/// Asks for the end of the log and the time.
 pub(super) async fn poll(
     pool: &PgPool,
     view: &View,
     adopts: &[&'static str],
-) -> Result<bool, LogError> {
-    let sql = "SELECT h.position, h.recorded_at, specline_clock(), EXISTS (
-                   SELECT FROM events WHERE position IS NULL AND aggregate_type = ANY ($1))
-               FROM log_head h";
+) -> Result<Polled, LogError> {
+    let sql = "SELECT h.position, h.recorded_at, t.now, EXISTS (
+                   SELECT FROM events WHERE position IS NULL AND aggregate_type = ANY ($1)),
+                   h.clock_at IS NULL OR h.clock_at > c.clock, c.clock
+               FROM log_head h, specline_clock() AS c (clock),
+                   specline_time(h.recorded_at, h.clock_at, c.clock) AS t (now)";
     let types: Vec<&str> = adopts.to_vec();
     let asked = Instant::now();
     let row = sqlx::query(sql).bind(types).fetch_one(pool).await.map_err(log_error)?;
     // The clock was read somewhere between the question and the answer.
     let at = asked + asked.elapsed() / 2;
-    let read = || -> sqlx::Result<bool> {
+    let read = || -> sqlx::Result<(bool, bool)> {
         view.saw_at(Position(rows::fetched(&row, 0)?), rows::time(&row, 1)?);
-        view.sampled(Sample { at, time: rows::time(&row, 2)? });
-        row.try_get(3)
+        let (time, clock) = (rows::time(&row, 2)?, rows::time(&row, 5)?);
+        view.sampled(Sample { at, time, clock });
+        Ok((row.try_get(3)?, row.try_get(4)?))
     };
-    read().map_err(log_error)
+    let (foreign, set_back) = read().map_err(log_error)?;
+    Ok(Polled { foreign, set_back })
+}
+
+/// What a poll found, beside the end of the log and the time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Polled {
+    /// Rows wait to be adopted.
+    foreign: bool,
+    /// The database's clock shows less than when the head was written.
+    pub(super) set_back: bool,
+}
+
+/// Has the log's time go on by the clock as it is now.
+pub(super) async fn set_back(pool: &PgPool) -> Result<(), LogError> {
+    let sql = "SELECT specline_set_back()";
+    sqlx::query(sql).execute(pool).await.map(drop).map_err(log_error)
 }
 
 /// The parts of a log that its followers need.
@@ -120,6 +151,8 @@ pub(super) struct Follower {
     pub(super) view: Arc<View>,
     pub(super) channel: String,
     pub(super) adopts: Vec<&'static str>,
+    /// Not a handle that only reads.
+    pub(super) writes: bool,
     /// Our connection was lost: notifications may have been missed.
     pub(super) missed: Arc<Notify>,
 }
@@ -128,14 +161,18 @@ impl Follower {
     /// Polls once a second, and whenever notifications may have been missed.
     pub(super) async fn poll_on(self) {
         let mut heard = true;
+        let mut refused = Vec::new();
         loop {
             match poll(&self.pool, &self.view, &self.adopts).await {
-                Ok(foreign) => {
+                Ok(polled) => {
                     if !std::mem::replace(&mut heard, true) {
                         tracing::info!("the log's database is back");
                     }
-                    if foreign {
-                        self.adopt().await;
+                    if polled.set_back && self.writes {
+                        self.set_back().await;
+                    }
+                    if polled.foreign {
+                        self.adopt(&mut refused).await;
                     }
                 }
                 Err(error) => {
@@ -151,16 +188,31 @@ impl Follower {
         }
     }
 
-    async fn adopt(&self) {
+    async fn set_back(&self) {
+        if let Err(error) = set_back(&self.pool).await {
+            tracing::warn!(cause = %error, "the log's time stands still until its clock is ahead");
+        }
+    }
+
+    /// Adopts what waits. A stream whose rows are refused is said once, and looked at again when
+    /// somebody loads it.
+    async fn adopt(&self, refused: &mut Vec<String>) {
         let adopter = Adopter { pool: &self.pool, channel: &self.channel, now: None };
-        let waiting = adopter.waiting(&self.adopts).await;
-        let refused = |error: LogError| {
+        let waiting = adopter.waiting(&self.adopts, refused).await;
+        let failed = |error: &LogError| {
             tracing::warn!(cause = %error, "events of another writer were not adopted");
         };
         // One stream that cannot be adopted stands in the way of no other.
-        for stream in waiting.inspect_err(|error| refused(error.clone())).unwrap_or_default() {
-            if let Err(error) = adopter.adopt(&stream).await {
-                refused(error);
+        for stream in waiting.inspect_err(failed).unwrap_or_default() {
+            match adopter.adopt(&stream).await {
+                Ok(Adoption::Done(_)) => {}
+                Ok(Adoption::Refused { place, cause }) => {
+                    tracing::warn!(place, cause, "a row of another program is no event");
+                    if refused.len() < MAX_REFUSED {
+                        refused.push(rows::text(&stream.aggregate_id));
+                    }
+                }
+                Err(error) => failed(&error),
             }
         }
     }

@@ -13,9 +13,9 @@ use sqlx::{Connection, Executor, Row as _};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::error::log_error;
-use super::{OpenError, house_rows, identity, migrations, open, rows, scan, session};
+use super::{OpenError, foreign, house_rows, identity, migrations, open, rows, scan, session};
 use crate::store::house::{CopySource, CopyTarget, Deed, Restored, Row, Standing, Table};
-use crate::store::verify::{Scan, Scanned};
+use crate::store::verify::{Scan, Scanned, Strays};
 use crate::store::{LogError, LogIdentity, Position, Recorded, StreamHead};
 
 /// Two halves of an advisory lock's key: "SPEC", and the schema in which the log is.
@@ -106,6 +106,10 @@ impl Scan for PgHouse {
 
     async fn given_out(&self) -> Result<Position, LogError> {
         scan::given_out(&mut *self.connection().await).await
+    }
+
+    async fn strays(&self) -> Result<Strays, LogError> {
+        foreign::strays(&mut *self.connection().await).await
     }
 
     async fn head_before(&self, event: &Recorded) -> Result<Option<StreamHead>, LogError> {
@@ -235,7 +239,7 @@ async fn insert_events(connection: &mut PgConnection, events: &[Recorded]) -> sq
         .bind(events.iter().map(|event| event.hash.as_bytes().as_slice()).collect::<Vec<_>>())
         .execute(&mut *connection)
         .await?;
-    sqlx::query("UPDATE log_head SET position = $1, recorded_at = $2")
+    sqlx::query("UPDATE log_head SET position = $1, recorded_at = $2, clock_at = NULL")
         .bind(rows::stored(last.position.0))
         .bind(last.recorded_at.micros())
         .execute(connection)

@@ -10,10 +10,11 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use super::adopt::Adopter;
+use super::adopt::{Adopter, Adoption};
 use super::append::Reply;
 use super::events::{self, End, Foreign};
 use super::follow::{View, poll};
+use super::foreign::may_be_adopted;
 use super::open::{self, Settings};
 use super::reading::patiently;
 use super::writer::Writer;
@@ -105,18 +106,20 @@ impl PgLog {
         })
     }
 
-    const fn foreign(&self) -> Foreign {
-        if self.parts.writer.is_some() { Foreign::Told } else { Foreign::Ignored }
+    /// What a read of `stream` does about rows of another writer.
+    fn foreign(&self, stream: &StreamId) -> Foreign {
+        let adopts = self.parts.writer.is_some() && may_be_adopted(&stream.aggregate_type);
+        if adopts { Foreign::Told } else { Foreign::Ignored }
     }
 
     /// Gives rows of another writer their place, where this handle may.
-    async fn adopt(&self, stream: &StreamId) -> Result<u64, LogError> {
+    async fn adopt(&self, stream: &StreamId) -> Result<Adoption, LogError> {
         self.writable()?;
         let (pool, channel) = (&self.parts.pool, self.parts.channel.as_str());
         let adopter = Adopter { pool, channel, now: self.given_now() };
-        let n = adopter.adopt(stream).await?;
+        let adoption = adopter.adopt(stream).await?;
         poll(pool, &self.parts.view, &[]).await?;
-        Ok(n)
+        Ok(adoption)
     }
 
     async fn repeated(&self, append: &Append) -> Result<Appended, LogError> {
@@ -174,6 +177,14 @@ impl EventLog for PgLog {
         view.now().ok_or_else(away)
     }
 
+    fn wall_clock(&self) -> Timestamp {
+        self.parts.clock.as_ref().map_or_else(|| Clock::system().now(), Clock::now)
+    }
+
+    fn ahead_ms(&self) -> u64 {
+        self.parts.view.ahead_ms()
+    }
+
     async fn append(&self, append: Append) -> Result<Appended, LogError> {
         append.validate()?;
         match self.writable()?.submit(append).await? {
@@ -181,7 +192,9 @@ impl EventLog for PgLog {
             Reply::Refused(error) => Err(error),
             Reply::KeyKnown(append) => self.repeated(&append).await,
             Reply::Foreign(append) => {
-                self.adopt(&append.stream).await?;
+                if let Adoption::Refused { place, cause } = self.adopt(&append.stream).await? {
+                    return Err(LogError::Corrupt { place, cause });
+                }
                 let actual = self.stream_head(&append.stream).await?.map_or(0, |head| head.version);
                 Err(LogError::Conflict { stream: append.stream, actual })
             }
@@ -194,13 +207,16 @@ impl EventLog for PgLog {
         after: u64,
         limit: usize,
     ) -> Result<Vec<Recorded>, LogError> {
+        let mut foreign = self.foreign(stream);
         loop {
             let (pool, page) = (&self.parts.pool, (after, limit));
-            let read = || events::of_stream(pool, stream, page, self.foreign());
+            let read = || events::of_stream(pool, stream, page, foreign);
             if let Some(found) = patiently(read).await? {
                 return Ok(found);
             }
-            self.adopt(stream).await?;
+            if let Adoption::Refused { .. } = self.adopt(stream).await? {
+                foreign = Foreign::Ignored;
+            }
         }
     }
 
@@ -213,13 +229,16 @@ impl EventLog for PgLog {
     }
 
     async fn stream_head(&self, stream: &StreamId) -> Result<Option<StreamHead>, LogError> {
+        let mut foreign = self.foreign(stream);
         loop {
-            let end = || events::end(&self.parts.pool, stream, self.foreign());
+            let end = || events::end(&self.parts.pool, stream, foreign);
             match patiently(end).await? {
                 End::Nothing => return Ok(None),
                 End::At(head) => return Ok(Some(head)),
                 End::Foreign => {
-                    self.adopt(stream).await?;
+                    if let Adoption::Refused { .. } = self.adopt(stream).await? {
+                        foreign = Foreign::Ignored;
+                    }
                 }
             }
         }
@@ -233,6 +252,19 @@ impl EventLog for PgLog {
 
     async fn load_snapshot(&self, stream: &StreamId) -> Result<Option<Snapshot>, LogError> {
         patiently(|| snapshots::load(&self.parts.pool, stream)).await
+    }
+
+    async fn snapshots(
+        &self,
+        after: Option<&StreamId>,
+        limit: usize,
+    ) -> Result<Vec<(StreamId, Snapshot)>, LogError> {
+        patiently(|| snapshots::page(&self.parts.pool, after, limit)).await
+    }
+
+    async fn drop_snapshot(&self, stream: &StreamId) -> Result<(), LogError> {
+        self.writable()?;
+        snapshots::forget(&self.parts.pool, stream).await
     }
 
     async fn save_snapshot(&self, stream: &StreamId, snapshot: Snapshot) -> Result<(), LogError> {

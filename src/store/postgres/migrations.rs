@@ -40,6 +40,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "seal_subtrees",
         sql: include_str!("../../../migrations/postgres/0005_seal_subtrees.sql"),
     },
+    Migration {
+        version: 6,
+        name: "trust",
+        sql: include_str!("../../../migrations/postgres/0006_trust.sql"),
+    },
 ];
 
 /// The schema that this program writes.

@@ -2,7 +2,7 @@
 //! own, and its stock repository may append to our streams.
 //!
 //! Each node has one writer, which sends whatever waits as one call; the lock on the head row puts
-//! the nodes' batches in order. Nothing here knows aggregates or read models.
+//! the nodes' batches in order. But for `foreign`, nothing here knows aggregates or read models.
 
 mod adopt;
 mod append;
@@ -12,6 +12,7 @@ mod error;
 mod events;
 mod find;
 mod follow;
+mod foreign;
 mod house;
 mod house_rows;
 mod identity;

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::batch;
-use super::follow::{Follower, View, poll};
+use super::follow::{Follower, View, poll, set_back};
 use super::log::{Parts, PgLog};
 use super::writer::{Setup, Writer};
 use super::{OpenError, identity, migrations, session};
@@ -112,7 +112,7 @@ pub(super) fn name(options: &PgConnectOptions) -> String {
 }
 
 async fn forget_old_writers(connection: &mut PgConnection) -> Result<(), OpenError> {
-    sqlx::query("DELETE FROM log_writers WHERE at < specline_clock() - $1")
+    sqlx::query("DELETE FROM log_writers WHERE at < specline_now(NULL) - $1")
         .bind(WRITERS_LAST)
         .execute(connection)
         .await
@@ -130,12 +130,16 @@ async fn assemble(
     let channel = format!("specline_{}", identity.log.log_id.simple());
     let view = Arc::new(View::new(Position(0), Timestamp::default()));
     let damaged = |error: LogError| OpenError::Damaged { cause: error.to_string() };
-    poll(&pool, &view, &[]).await.map_err(damaged)?;
+    if poll(&pool, &view, &[]).await.map_err(damaged)?.set_back && mode == Mode::Node {
+        set_back(&pool).await.map_err(damaged)?;
+        poll(&pool, &view, &[]).await.map_err(damaged)?;
+    }
     let follower = Follower {
         pool: pool.clone(),
         view: Arc::clone(&view),
         channel: channel.clone(),
         adopts: settings.adopts,
+        writes: mode == Mode::Node,
         missed: Arc::new(Notify::new()),
     };
     let listening = session::listener(&options);

@@ -27,6 +27,14 @@ pub(super) fn fetched(row: &PgRow, column: usize) -> sqlx::Result<u64> {
     u64::try_from(number).map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }
 
+/// A number that counts from 1. What stands below is no event of the log, whoever put it there.
+pub(super) fn counted(row: &PgRow, column: usize) -> sqlx::Result<u64> {
+    match fetched(row, column)? {
+        0 => Err(sqlx::Error::Decode("it counts from 1".into())),
+        number => Ok(number),
+    }
+}
+
 pub(super) fn digest(row: &PgRow, column: usize) -> sqlx::Result<Digest> {
     let bytes: &[u8] = row.try_get(column)?;
     let bytes: [u8; 32] = bytes.try_into().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
@@ -49,9 +57,9 @@ fn read_recorded(row: &PgRow) -> sqlx::Result<Recorded> {
     let id: &str = row.try_get(2)?;
     let aggregate_id = Uuid::try_parse(id).map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
     Ok(Recorded {
-        position: Position(fetched(row, 0)?),
+        position: Position(counted(row, 0)?),
         stream: StreamId { aggregate_type: row.try_get(1)?, aggregate_id },
-        sequence: fetched(row, 3)?,
+        sequence: counted(row, 3)?,
         event_type: row.try_get(4)?,
         event_version: row.try_get(5)?,
         payload: row.try_get(6)?,

@@ -1,13 +1,17 @@
 //! The rows of the log as they lie in the table, for `verify` and for a copy: nothing is checked.
 
 use async_trait::async_trait;
+use futures_util::TryStreamExt;
 use sqlx::postgres::PgConnection;
-use sqlx::{Executor, PgPool};
+use sqlx::{Executor, PgPool, Row};
 
 use super::error::log_error;
+use super::find::IN_INDEX_ORDER;
 use super::log::PgLog;
-use super::{pour, rows};
-use crate::store::verify::{MAX_PAGE_BYTES, Scan, Scanned, Sink, Unreadable, Verification, verify};
+use super::{foreign, pour, rows};
+use crate::store::verify::{
+    Census, MAX_PAGE_BYTES, Scan, Scanned, Sink, Strays, Unreadable, Verification, verify,
+};
 use crate::store::{LogError, Position, Recorded, StreamHead};
 
 impl PgLog {
@@ -34,6 +38,14 @@ impl Scan for PgLog {
 
     async fn given_out(&self) -> Result<Position, LogError> {
         given_out(&mut *acquire(self.pool()).await?).await
+    }
+
+    async fn strays(&self) -> Result<Strays, LogError> {
+        foreign::strays(&mut *acquire(self.pool()).await?).await
+    }
+
+    async fn by_stream(&self, to: Position, like: &Census) -> Result<Option<Census>, LogError> {
+        by_stream(self.pool(), to, like.emptied()).await.map(Some)
     }
 
     async fn head_before(&self, event: &Recorded) -> Result<Option<StreamHead>, LogError> {
@@ -78,6 +90,26 @@ pub(super) async fn page(
         })
     });
     Ok(scanned.collect())
+}
+
+/// The rows as the index of the streams has them: loads go by it and by nothing else.
+async fn by_stream(pool: &PgPool, to: Position, mut census: Census) -> Result<Census, LogError> {
+    let mut transaction = pool.begin().await.map_err(log_error)?;
+    transaction.execute(IN_INDEX_ORDER).await.map_err(log_error)?;
+    let sql = "SELECT position, aggregate_type, aggregate_id, sequence FROM events
+               WHERE position <= $1 ORDER BY aggregate_type, aggregate_id, sequence";
+    let mut found = sqlx::query(sql).bind(rows::stored(to.0)).fetch(&mut *transaction);
+    while let Some(row) = found.try_next().await.map_err(log_error)? {
+        let mut add = || -> sqlx::Result<()> {
+            let key = (row.try_get(1)?, row.try_get(2)?);
+            census.add(key, rows::fetched(&row, 3)?, rows::fetched(&row, 0)?);
+            Ok(())
+        };
+        add().map_err(log_error)?;
+    }
+    drop(found);
+    transaction.commit().await.map_err(log_error)?;
+    Ok(census)
 }
 
 pub(super) async fn given_out(connection: &mut PgConnection) -> Result<Position, LogError> {

@@ -28,6 +28,8 @@ pub struct Report {
     pub seals: u64,
     /// Seals kept elsewhere that fit.
     pub given: u64,
+    /// Rows of other programs' aggregates in the same table.
+    pub beside: u64,
     pub fault: Option<Fault>,
 }
 
@@ -96,8 +98,14 @@ pub async fn check(
     };
     let chain = chains.first_difference.map(of_chain);
     let first = [fault, chain].into_iter().flatten().min_by_key(|fault| fault.position);
-    let (events, checked_to) = (chains.events, chains.checked_to);
-    Ok(Report { events, checked_to, seals: walk.own, given: walk.given, fault: first })
+    Ok(Report {
+        events: chains.events,
+        checked_to: chains.checked_to,
+        seals: walk.own,
+        given: walk.given,
+        beside: chains.beside,
+        fault: first,
+    })
 }
 
 fn of_chain(difference: verify::Difference) -> Fault {
@@ -108,7 +116,10 @@ fn of_chain(difference: verify::Difference) -> Fault {
         | verify::Cause::SequenceGap { .. }
         | verify::Cause::Truncated { .. }
         | verify::Cause::TimeGoesBack
-        | verify::Cause::Unreadable { .. } => difference.position,
+        | verify::Cause::Unreadable { .. }
+        | verify::Cause::Stray { .. }
+        | verify::Cause::Store { .. }
+        | verify::Cause::Index { .. } => difference.position,
     };
     Fault { position, cause: Cause::Chain(difference) }
 }
@@ -121,6 +132,7 @@ impl Report {
             checked_to: Position(0),
             seals: 0,
             given: 0,
+            beside: 0,
             fault: Some(Fault { position: Position(seal.n), cause }),
         }
     }

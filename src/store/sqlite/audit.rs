@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::error::log_error;
+use super::events;
 use super::index::{Found, Reader};
 use super::log::SqliteLog;
 use super::rows::{self, EVENT_COLUMNS};
@@ -118,6 +119,12 @@ fn list<T>(
 
 /// What the index has is looked up there; what it does not have yet is looked through.
 fn find(connection: &Connection, index: &Reader, query: &Query) -> Result<Page, LogError> {
+    let page = found(connection, index, query)?;
+    events::check(connection, &page.events)?;
+    Ok(page)
+}
+
+fn found(connection: &Connection, index: &Reader, query: &Query) -> Result<Page, LogError> {
     let before = |at: Option<specline_aggregates::Timestamp>| {
         at.map(|at| position_before(connection, at.micros())).transpose().map_err(log_error)
     };

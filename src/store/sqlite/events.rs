@@ -1,9 +1,11 @@
-//! Reads events, in order, and says so when one is missing.
+//! Reads events, in order, and says so when one is missing or is not as it was written.
 
 use rusqlite::{Connection, OptionalExtension};
+use specline_aggregates::Digest;
 
 use super::error::log_error;
 use super::rows::{self, EVENT_COLUMNS, place};
+use crate::store::links::{self, Page, Place};
 use crate::store::{LogError, Position, Recorded, StreamHead, StreamId};
 
 /// Rows for which an answer has room from the start.
@@ -14,14 +16,40 @@ pub(super) fn head(
     stream: &StreamId,
 ) -> rusqlite::Result<Option<StreamHead>> {
     let mut statement = connection.prepare_cached(
-        "SELECT sequence, hash FROM events WHERE aggregate_type = ?1 AND aggregate_id = ?2
-         ORDER BY sequence DESC LIMIT 1",
+        "SELECT sequence, hash, position FROM events
+         WHERE aggregate_type = ?1 AND aggregate_id = ?2 ORDER BY sequence DESC LIMIT 1",
     )?;
     let key = (&stream.aggregate_type, rows::text(&stream.aggregate_id));
     let found = statement.query_row(key, |row| {
-        Ok(StreamHead { version: rows::fetched(row, 0)?, hash: rows::digest(row, 1)? })
+        rows::counted(row, 2)?;
+        Ok(StreamHead { version: rows::counted(row, 0)?, hash: rows::digest(row, 1)? })
     });
     found.optional()
+}
+
+/// The hash of one event of a stream.
+fn hash_of(
+    connection: &Connection,
+    (stream, sequence): Place<'_>,
+) -> rusqlite::Result<Option<Digest>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT hash FROM events
+         WHERE aggregate_type = ?1 AND aggregate_id = ?2 AND sequence = ?3",
+    )?;
+    let id = rows::text(&stream.aggregate_id);
+    let key = (&stream.aggregate_type, id, rows::stored(sequence));
+    statement.query_row(key, |row| rows::digest(row, 0)).optional()
+}
+
+/// Checks that events of any streams are as they were written.
+pub(super) fn check(connection: &Connection, events: &[Recorded]) -> Result<(), LogError> {
+    let mut page = Page::of(events);
+    for place in page.missing() {
+        if let Some(hash) = hash_of(connection, place).map_err(log_error)? {
+            page.note(place, hash);
+        }
+    }
+    page.check()
 }
 
 pub(super) fn of_stream(
@@ -54,6 +82,11 @@ pub(super) fn of_stream(
         }
         events.push(event);
     }
+    let before = match after {
+        0 => None,
+        _ => hash_of(connection, (stream, after)).map_err(log_error)?,
+    };
+    links::check_run(&events, before)?;
     Ok(events)
 }
 
@@ -83,5 +116,6 @@ pub(super) fn of_log(
         }
         events.push(event);
     }
+    check(connection, &events)?;
     Ok(events)
 }

@@ -13,7 +13,7 @@ use super::lock::WriteLock;
 use super::{OpenError, connection, house_rows, migrations, rows, scan, writer};
 use crate::private;
 use crate::store::house::{CopySource, CopyTarget, Deed, Restored, Row, Standing, Table};
-use crate::store::verify::{Scan, Scanned};
+use crate::store::verify::{Census, Scan, Scanned, Strays};
 use crate::store::{LogError, LogIdentity, Position, Recorded, StreamHead};
 
 /// Dropping it closes the file and gives the lock back.
@@ -96,6 +96,21 @@ impl Scan for SqliteHouse {
 
     async fn given_out(&self) -> Result<Position, LogError> {
         self.read(|connection| scan::given_out(connection).map_err(log_error)).await
+    }
+
+    async fn strays(&self) -> Result<Strays, LogError> {
+        self.read(|connection| scan::strays(connection).map_err(log_error)).await
+    }
+
+    async fn own_fault(&self) -> Result<Option<String>, LogError> {
+        self.read(|connection| scan::own_fault(connection).map_err(log_error)).await
+    }
+
+    async fn by_stream(&self, to: Position, like: &Census) -> Result<Option<Census>, LogError> {
+        let census = like.emptied();
+        let counted =
+            self.read(move |connection| scan::by_stream(connection, to, census).map_err(log_error));
+        counted.await.map(Some)
     }
 
     async fn head_before(&self, event: &Recorded) -> Result<Option<StreamHead>, LogError> {

@@ -29,7 +29,7 @@ pub(super) struct End {
 /// What jobs of one transaction see of the log, their predecessors' writes included.
 pub(super) struct Batch<'a> {
     pub(super) connection: &'a Connection,
-    /// max(clock, time of the last event).
+    /// The log's time.
     pub(super) now: Timestamp,
     pub(super) end: &'a mut End,
     pub(super) heads: &'a mut Recent<StreamId, StreamHead>,

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use async_trait::async_trait;
 use rusqlite::Connection;
@@ -19,6 +18,7 @@ use super::writer::Writer;
 use super::{OpenError, blobs, events, keys, open, snapshots};
 use crate::metrics::Histogram;
 use crate::store::audit::Audit;
+use crate::store::time::LogTime;
 use crate::store::{
     Append, Appended, Blob, Capabilities, Clock, EventLog, KeyRecord, LogError, LogIdentity,
     MAX_EVENT_BYTES, Position, Recorded, Snapshot, StreamHead, StreamId,
@@ -33,9 +33,7 @@ pub(super) struct Parts {
     pub(super) path: PathBuf,
     pub(super) identity: LogIdentity,
     pub(super) secret: [u8; 32],
-    pub(super) clock: Clock,
-    /// `recorded_at` of the last event, in microseconds.
-    pub(super) latest: Arc<AtomicI64>,
+    pub(super) time: Arc<LogTime>,
     /// Writes in each transaction that this log's writer has committed.
     pub(super) commits: Arc<Histogram>,
     pub(super) head: watch::Receiver<Position>,
@@ -128,7 +126,7 @@ impl SqliteLog {
     /// A log that is only read learns of new events by reading them.
     fn note_seen(&self, events: &[Recorded]) {
         if let (Some(seen), Some(last)) = (&self.parts.seen, events.last()) {
-            self.parts.latest.fetch_max(last.recorded_at.micros(), Ordering::AcqRel);
+            self.parts.time.saw(last.recorded_at, self.parts.time.read());
             seen.send_if_modified(|head| {
                 let moved = last.position > *head;
                 *head = last.position.max(*head);
@@ -163,8 +161,15 @@ impl EventLog for SqliteLog {
     }
 
     async fn now(&self) -> Result<Timestamp, LogError> {
-        let latest = Timestamp::from_micros(self.parts.latest.load(Ordering::Acquire));
-        Ok(self.parts.clock.now().max(latest))
+        Ok(self.parts.time.now())
+    }
+
+    fn wall_clock(&self) -> Timestamp {
+        self.parts.time.wall()
+    }
+
+    fn ahead_ms(&self) -> u64 {
+        self.parts.time.ahead_ms()
     }
 
     async fn append(&self, append: Append) -> Result<Appended, LogError> {
@@ -206,6 +211,20 @@ impl EventLog for SqliteLog {
     async fn load_snapshot(&self, stream: &StreamId) -> Result<Option<Snapshot>, LogError> {
         let stream = stream.clone();
         self.read(move |connection| snapshots::load(connection, &stream)).await
+    }
+
+    async fn snapshots(
+        &self,
+        after: Option<&StreamId>,
+        limit: usize,
+    ) -> Result<Vec<(StreamId, Snapshot)>, LogError> {
+        let after = after.cloned();
+        self.read(move |connection| snapshots::page(connection, after.as_ref(), limit)).await
+    }
+
+    async fn drop_snapshot(&self, stream: &StreamId) -> Result<(), LogError> {
+        let stream = stream.clone();
+        self.write(0, move |batch| snapshots::forget(batch.connection, &stream)).await
     }
 
     async fn save_snapshot(&self, stream: &StreamId, snapshot: Snapshot) -> Result<(), LogError> {

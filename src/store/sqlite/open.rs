@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
 
 use rusqlite::Connection;
 use tokio::sync::watch;
@@ -18,6 +17,7 @@ use super::{OpenError, connection, migrations, scan};
 use crate::metrics::Histogram;
 use crate::private;
 use crate::store::house::Deed;
+use crate::store::time::LogTime;
 use crate::store::{Clock, Position};
 
 /// Opens `path` as its one writer.
@@ -26,6 +26,7 @@ pub(super) fn writer(path: &Path, clock: Clock) -> Result<SqliteLog, OpenError> 
     let failed = |error: rusqlite::Error| OpenError::sqlite(path, &error);
     let mut connection = connection::open_writer(path).map_err(failed)?;
     migrations::check_writable(path, &connection)?;
+    sound(path, &connection)?;
     private::mend_family(path);
     if !connection::make_durable(&connection).map_err(failed)? {
         let cause = "its file system cannot hold a write-ahead log (is it a network drive?)";
@@ -34,19 +35,18 @@ pub(super) fn writer(path: &Path, clock: Clock) -> Result<SqliteLog, OpenError> 
     migrations::migrate(path, &mut connection)?;
     let deed = identity::load_or_create(path, &connection)?;
     let end = checked_end(path, &connection)?;
-    let latest = Arc::new(AtomicI64::new(end.recorded_at.micros()));
+    let time = Arc::new(LogTime::new(clock, end.recorded_at));
     let commits = Arc::new(Histogram::of_sizes());
     let setup = Setup {
         path: path.to_owned(),
         connection,
         lock,
-        clock: clock.clone(),
+        time: Arc::clone(&time),
         end,
-        latest: Arc::clone(&latest),
         commits: Arc::clone(&commits),
     };
     let (writer, watched) = Writer::start(setup).map_err(|error| OpenError::io(path, &error))?;
-    Ok(assemble(path, clock, &deed, latest, Mode::Write(writer, watched, commits)))
+    Ok(assemble(path, &deed, time, Mode::Write(writer, watched, commits)))
 }
 
 /// Opens `path` for reading, whether or not an engine writes it.
@@ -60,9 +60,35 @@ pub(super) fn reader(path: &Path, clock: Clock) -> Result<SqliteLog, OpenError> 
     private::mend_family(path);
     let deed = identity::load(path, &connection)?;
     let end = read_end(&connection).map_err(failed)?;
-    let latest = Arc::new(AtomicI64::new(end.recorded_at.micros()));
+    let time = Arc::new(LogTime::new(clock, end.recorded_at));
     let (head, watched) = watch::channel(Position(end.position));
-    Ok(assemble(path, clock, &deed, latest, Mode::Read(head, watched)))
+    Ok(assemble(path, &deed, time, Mode::Read(head, watched)))
+}
+
+/// Up to this size SQLite's full check is made at every opening: some 15 ms. It compares each index
+/// with its table, and so finds an index that hides an event.
+const FULLY_CHECKED: u64 = 4 * 1024 * 1024;
+
+/// Up to this size the quick one is made, of pages and rows alone: some 80 ms. A log of a million
+/// events would take a second and more, at each start; it is checked by `log verify` only.
+const QUICKLY_CHECKED: u64 = 64 * 1024 * 1024;
+
+/// SQLite's own check of its file, as far as a start can wait for it.
+fn sound(path: &Path, connection: &Connection) -> Result<(), OpenError> {
+    let size = std::fs::metadata(path).map_or(0, |about| about.len());
+    let sql = match size {
+        0 => return Ok(()),
+        ..=FULLY_CHECKED => "PRAGMA integrity_check(1)",
+        ..=QUICKLY_CHECKED => "PRAGMA quick_check(1)",
+        _ => return Ok(()),
+    };
+    let said: String = connection
+        .query_row(sql, [], |row| row.get(0))
+        .map_err(|error| OpenError::sqlite(path, &error))?;
+    if said == "ok" {
+        return Ok(());
+    }
+    Err(OpenError::Damaged { path: path.to_owned(), cause: said })
 }
 
 enum Mode {
@@ -70,13 +96,7 @@ enum Mode {
     Read(watch::Sender<Position>, watch::Receiver<Position>),
 }
 
-fn assemble(
-    path: &Path,
-    clock: Clock,
-    deed: &Deed,
-    latest: Arc<AtomicI64>,
-    mode: Mode,
-) -> SqliteLog {
+fn assemble(path: &Path, deed: &Deed, time: Arc<LogTime>, mode: Mode) -> SqliteLog {
     let (writer, seen, head, commits) = match mode {
         Mode::Write(writer, head, commits) => (Some(writer), None, head, commits),
         Mode::Read(seen, head) => (None, Some(seen), head, Arc::new(Histogram::of_sizes())),
@@ -90,8 +110,7 @@ fn assemble(
         path: path.to_owned(),
         identity: deed.identity,
         secret: deed.secret,
-        clock,
-        latest,
+        time,
         commits,
         head,
         seen,

@@ -26,6 +26,14 @@ pub(super) fn fetched(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     u64::try_from(number).map_err(|_| Error::IntegralValueOutOfRange(column, number))
 }
 
+/// A number that counts from 1. What stands below is no event of the log, whoever put it there.
+pub(super) fn counted(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    match fetched(row, column)? {
+        0 => Err(Error::IntegralValueOutOfRange(column, 0)),
+        number => Ok(number),
+    }
+}
+
 pub(super) fn uuid(row: &Row<'_>, column: usize) -> rusqlite::Result<Uuid> {
     let value = row.get_ref(column)?.as_str()?;
     Uuid::try_parse(value).map_err(|error| unreadable(column, Type::Text, error))
@@ -57,9 +65,9 @@ pub(super) fn recorded(row: &Row<'_>) -> Result<Recorded, LogError> {
 
 fn read_recorded(row: &Row<'_>) -> rusqlite::Result<Recorded> {
     Ok(Recorded {
-        position: Position(fetched(row, 0)?),
+        position: Position(counted(row, 0)?),
         stream: StreamId { aggregate_type: row.get(1)?, aggregate_id: uuid(row, 2)? },
-        sequence: fetched(row, 3)?,
+        sequence: counted(row, 3)?,
         event_type: row.get(4)?,
         event_version: row.get(5)?,
         payload: row.get(6)?,

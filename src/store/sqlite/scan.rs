@@ -7,7 +7,8 @@ use super::error::log_error;
 use super::log::SqliteLog;
 use super::rows::{self, EVENT_COLUMNS};
 use crate::store::verify::{
-    self, Batch, MAX_PAGE_BYTES, Scan, Scanned, Sink, Unreadable, Verification, verify,
+    self, Batch, Census, MAX_PAGE_BYTES, Scan, Scanned, Sink, Stray, Strays, Unreadable,
+    Verification, verify,
 };
 use crate::store::{LogError, Position, Recorded, StreamHead};
 
@@ -47,6 +48,21 @@ impl Scan for SqliteLog {
 
     async fn given_out(&self) -> Result<Position, LogError> {
         self.read(|connection| given_out(connection).map_err(log_error)).await
+    }
+
+    async fn strays(&self) -> Result<Strays, LogError> {
+        self.read(|connection| strays(connection).map_err(log_error)).await
+    }
+
+    async fn own_fault(&self) -> Result<Option<String>, LogError> {
+        self.read(|connection| own_fault(connection).map_err(log_error)).await
+    }
+
+    async fn by_stream(&self, to: Position, like: &Census) -> Result<Option<Census>, LogError> {
+        let census = like.emptied();
+        let counted =
+            self.read(move |connection| by_stream(connection, to, census).map_err(log_error));
+        counted.await.map(Some)
     }
 
     async fn head_before(&self, event: &Recorded) -> Result<Option<StreamHead>, LogError> {
@@ -129,6 +145,49 @@ fn unreadable(row: &Row<'_>, error: &LogError) -> Unreadable {
 pub(super) fn given_out(connection: &Connection) -> rusqlite::Result<Position> {
     let sql = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'";
     connection.query_row(sql, [], |row| rows::fetched(row, 0)).map(Position)
+}
+
+/// Messages of SQLite's own check that are shown.
+const SHOWN: &str = "PRAGMA integrity_check(3)";
+
+/// SQLite's own check of the whole file, which also compares each index with its table.
+pub(super) fn own_fault(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    let mut statement = connection.prepare(SHOWN)?;
+    let said: Vec<String> =
+        statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    Ok((said != ["ok"]).then(|| said.join("; ")))
+}
+
+/// The rows as the index of the streams has them: loads go by it and by nothing else.
+pub(super) fn by_stream(
+    connection: &Connection,
+    to: Position,
+    mut census: Census,
+) -> rusqlite::Result<Census> {
+    let sql = "SELECT aggregate_type, aggregate_id, sequence, position
+               FROM events INDEXED BY sqlite_autoindex_events_1 WHERE position <= ?1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut found = statement.query([rows::stored(to.0)])?;
+    while let Some(row) = found.next()? {
+        let text = |column: usize| Ok::<_, rusqlite::Error>(row.get_ref(column)?.as_str()?);
+        census.add((text(0)?, text(1)?), rows::fetched(row, 2)?, rows::fetched(row, 3)?);
+    }
+    Ok(census)
+}
+
+/// What stands below the first position.
+pub(super) fn strays(connection: &Connection) -> rusqlite::Result<Strays> {
+    let sql = "SELECT position, aggregate_type, aggregate_id, sequence FROM events
+               WHERE position < 1 ORDER BY position LIMIT 1";
+    let found = connection.query_row(sql, [], |row| {
+        let (position, kind): (i64, String) = (row.get(0)?, row.get(1)?);
+        Ok(Stray {
+            stream: format!("{kind} {}", row.get::<_, String>(2)?),
+            sequence: rows::fetched(row, 3).unwrap_or(0),
+            what: format!("it stands at position {position}, below the first"),
+        })
+    });
+    Ok(Strays { below: found.optional()?, ..Strays::default() })
 }
 
 pub(super) fn head_before(

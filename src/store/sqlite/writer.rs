@@ -3,7 +3,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread::JoinHandle;
 
 use rusqlite::{Connection, OptionalExtension};
@@ -16,7 +15,8 @@ use super::lock::WriteLock;
 use super::rows;
 use crate::metrics::Histogram;
 use crate::store::recent::Recent;
-use crate::store::{Clock, LogError, Position, StreamHead, StreamId};
+use crate::store::time::LogTime;
+use crate::store::{LogError, Position, StreamHead, StreamId};
 
 /// Jobs that may wait for the writer. A full queue makes callers wait, which is the back-pressure;
 /// more than a batch, so that the next one is ready when a commit returns.
@@ -38,9 +38,8 @@ pub(super) struct Setup {
     pub(super) path: PathBuf,
     pub(super) connection: Connection,
     pub(super) lock: WriteLock,
-    pub(super) clock: Clock,
+    pub(super) time: Arc<LogTime>,
     pub(super) end: End,
-    pub(super) latest: Arc<AtomicI64>,
     pub(super) commits: Arc<Histogram>,
 }
 
@@ -58,8 +57,7 @@ impl Writer {
             end: Some(setup.end),
             heads: Recent::new(MAX_CACHED_HEADS, usize::MAX),
             connection: setup.connection,
-            clock: setup.clock,
-            latest: setup.latest,
+            time: setup.time,
             commits: setup.commits,
             head,
         };
@@ -100,11 +98,10 @@ impl Drop for Writer {
 
 struct State {
     connection: Connection,
-    clock: Clock,
+    time: Arc<LogTime>,
     /// None after a failure: read again before the next batch.
     end: Option<End>,
     heads: Recent<StreamId, StreamHead>,
-    latest: Arc<AtomicI64>,
     commits: Arc<Histogram>,
     head: watch::Sender<Position>,
 }
@@ -174,7 +171,8 @@ impl State {
             Some(end) => end,
             None => read_end(&self.connection).map_err(Failure::Transaction)?,
         };
-        let now = self.clock.now().max(end.recorded_at);
+        let moment = self.time.read();
+        let now = moment.now.max(end.recorded_at);
         let mut batch =
             Batch { connection: &self.connection, now, end: &mut end, heads: &mut self.heads };
         for job in &mut *jobs {
@@ -182,13 +180,13 @@ impl State {
         }
         run_cached(&self.connection, "COMMIT").map_err(Failure::Transaction)?;
         self.commits.observe(jobs.len() as u64);
+        self.time.saw(end.recorded_at, moment);
         self.end = Some(end);
         Ok(())
     }
 
     fn publish(&self) {
         let Some(end) = self.end else { return };
-        self.latest.store(end.recorded_at.micros(), Ordering::Release);
         self.head.send_if_modified(|head| {
             let moved = head.0 != end.position;
             head.0 = end.position;

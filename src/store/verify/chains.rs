@@ -4,7 +4,7 @@ use specline_aggregates::Timestamp;
 use tokio::sync::mpsc::Receiver;
 
 use super::batch::{Batch, Row};
-use super::{Cause, Difference, Scan, Unreadable, Verification};
+use super::{Cause, Census, Difference, Scan, Stray, Strays, Unreadable, Verification};
 use crate::store::audit::Leaf;
 use crate::store::chain::{Content, GENESIS, chain_hash};
 use crate::store::recent::Recent;
@@ -23,6 +23,8 @@ pub(super) struct Check {
     stream: StreamId,
     /// Of the stream that was asked for: where it stood before that position.
     asked: Option<(Position, Option<StreamHead>)>,
+    /// Of all events, where the whole log is checked.
+    census: Option<Census>,
     pub(super) difference: Option<Difference>,
 }
 
@@ -35,7 +37,7 @@ enum Found {
 }
 
 impl Check {
-    pub(super) async fn begin(log: &dyn Scan, from: u64) -> Result<Self, LogError> {
+    pub(super) async fn begin(log: &dyn Scan, from: u64, to: Position) -> Result<Self, LogError> {
         let before = match from {
             1 => Vec::new(),
             _ => log.scan(Position(from - 1), 1).await?,
@@ -49,18 +51,65 @@ impl Check {
             heads: Recent::new(MAX_CACHED_STREAMS, usize::MAX),
             stream: StreamId { aggregate_type: String::new(), aggregate_id: uuid::Uuid::nil() },
             asked: None,
+            census: (from == 1 && to.0 == u64::MAX).then(Census::draw),
             difference: None,
         })
+    }
+
+    /// What stands below the first position comes before everything else.
+    pub(super) fn strays(&mut self, strays: &Strays) {
+        if let Some(stray) = &strays.below {
+            self.strayed(stray);
+        }
+    }
+
+    fn strayed(&mut self, Stray { stream, sequence, what }: &Stray) {
+        self.difference = Some(Difference {
+            position: Position(0),
+            stream: stream.clone(),
+            sequence: *sequence,
+            cause: Cause::Stray { what: what.clone() },
+        });
+    }
+
+    /// Once every event is as it was written: whether a load finds these very rows, and whether
+    /// anything stands beside them.
+    pub(super) async fn around(&mut self, log: &dyn Scan, strays: &Strays) -> Result<(), LogError> {
+        if self.difference.is_some() {
+            return Ok(());
+        }
+        if let Some(stray) = &strays.refused {
+            self.strayed(stray);
+            return Ok(());
+        }
+        let Some(census) = self.census.take() else { return Ok(()) };
+        let of_store = |cause| Difference {
+            position: Position(0),
+            stream: "?".to_owned(),
+            sequence: 0,
+            cause,
+        };
+        if let Some(cause) = log.own_fault().await? {
+            self.difference = Some(of_store(Cause::Store { cause }));
+            return Ok(());
+        }
+        let found = log.by_stream(Position(self.position), &census).await?;
+        if let Some(found) = found.filter(|found| *found != census) {
+            let (rows, found) = (census.rows(), found.rows());
+            self.difference = Some(of_store(Cause::Index { rows, found }));
+        }
+        Ok(())
     }
 
     pub(super) const fn next(&self) -> Position {
         Position(self.position + 1)
     }
 
-    pub(super) fn into_verification(self) -> Verification {
+    pub(super) fn into_verification(self, beside: u64) -> Verification {
         Verification {
             events: self.events,
             checked_to: Position(self.position),
+            beside,
             first_difference: self.difference,
         }
     }
@@ -136,6 +185,11 @@ impl Check {
         match known {
             Some(known) => *known = head,
             None => self.heads.insert(self.stream.clone(), head, 0),
+        }
+        if let Some(census) = &mut self.census {
+            let mut id = uuid::Uuid::encode_buffer();
+            let id: &str = row.aggregate_id.hyphenated().encode_lower(&mut id);
+            census.add((row.aggregate_type, id), row.sequence, row.position.0);
         }
         self.events += 1;
         self.position = row.position.0;

@@ -77,7 +77,7 @@ pub fn stream(id: SpecId) -> StreamId {
     StreamId { aggregate_type: "Spec".to_owned(), aggregate_id: id.uuid() }
 }
 
-fn draft(id: SpecId) -> Command {
+pub fn draft(id: SpecId) -> Command {
     let brief = Brief {
         project: ProjectId::new(Uuid::nil()),
         title: "Limit links \u{2013} \u{1f517}".to_owned(),

@@ -1,11 +1,15 @@
 //! Making and finding the log's tables: by many nodes at once, beside tables that postgres-es made,
 //! and what is said when it cannot be.
 
-use cqrs_es::EventStore;
+use cqrs_es::{CqrsFramework, EventStore};
+use postgres_es::postgres_cqrs;
 use specline::store::postgres::OpenError;
-use specline::store::{AggregateStore, EventLog, PgLog, Position, StreamId, postgres};
+use specline::store::{AggregateStore, EventLog, PgLog, Position, postgres};
+use specline_aggregates::SpecId;
+use specline_aggregates::spec::Spec;
 use tokio::task::JoinSet;
 
+use super::interop::{comment, draft};
 use super::world::{Check, admin, node, read};
 use crate::store_conformance::backend::{fill, stream};
 use crate::support::postgres::server;
@@ -70,11 +74,11 @@ async fn a_database_of_postgres_es_keeps_its_rows() {
     let database = server().database();
     let pool = admin(database.url());
     sqlx::raw_sql(STOCK).execute(&pool).await.unwrap();
-    let id = uuid::Uuid::now_v7();
-    let counter = "INSERT INTO events VALUES
-        ('Counter', $1, 1, 'Added', '1', '{\"Added\":{\"by\":3}}', '{}'),
-        ('Counter', $1, 2, 'Added', '1', '{\"Added\": {\"by\": 4}}', '{\"who\":\"stock\"}')";
-    sqlx::query(counter).bind(id.to_string()).execute(&pool).await.unwrap();
+    let id = SpecId::new(uuid::Uuid::now_v7());
+    let theirs: CqrsFramework<Spec, _> = postgres_cqrs(pool.clone(), Vec::new(), ());
+    theirs.execute(&id.to_string(), draft(id)).await.unwrap();
+    let who = [("who".to_owned(), "stock".to_owned())].into();
+    theirs.execute_with_metadata(&id.to_string(), comment("stock"), who).await.unwrap();
     let rows = "SELECT aggregate_type, aggregate_id, sequence, event_type, event_version, payload
                 FROM events ORDER BY 1, 2, 3";
     let before = server().psql_at(database.url(), rows);
@@ -84,11 +88,11 @@ async fn a_database_of_postgres_es_keeps_its_rows() {
     let kept = "SELECT count(*) FROM snapshots WHERE payload::text = '{\"n\": 1}'";
     assert_eq!(server().psql_at(database.url(), kept), "1");
 
-    let counters = AggregateStore::<crate::store_conformance::counter::Counter>::new(log.clone());
-    assert_eq!(counters.load(id).await.unwrap().state.total, 7);
-    let envelopes = counters.load_events(&id.to_string()).await.unwrap();
+    let specs = AggregateStore::<Spec>::new(log.clone());
+    assert_eq!(specs.load(id.uuid()).await.unwrap().version(), 2);
+    let envelopes = specs.load_events(&id.to_string()).await.unwrap();
     assert_eq!(envelopes[1].metadata["who"], "stock");
-    let stream = StreamId { aggregate_type: "Counter".to_owned(), aggregate_id: id };
+    let stream = super::interop::stream(id);
     fill(&*log, &stream, 1).await;
     let all = read(&*log).await;
     assert_eq!(all.last().unwrap().sequence, 3);

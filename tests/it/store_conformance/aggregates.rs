@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use specline::store::{
     AggregateStore, Append, CacheLimits, Commit, EventLog, LogError, SNAPSHOT_EVERY, Snapshot,
-    StoreError, StreamHead, StreamId,
+    SnapshotKey, StoreError, StreamHead, StreamId,
 };
 use specline_aggregates::Digest;
 use uuid::Uuid;
@@ -30,6 +30,14 @@ fn added(by: u64) -> Event {
     Event::Added { by }
 }
 
+fn key_of_snapshots() -> SnapshotKey {
+    SnapshotKey::of_secret(&[7; 32])
+}
+
+fn counters(log: Arc<dyn EventLog>) -> AggregateStore<Counter> {
+    AggregateStore::new(log).with_snapshots(key_of_snapshots())
+}
+
 fn stream(id: Uuid) -> StreamId {
     StreamId { aggregate_type: "Counter".to_owned(), aggregate_id: id }
 }
@@ -43,12 +51,12 @@ async fn add(store: &AggregateStore<Counter>, id: Uuid, by: &[u64]) -> Arc<Count
 async fn what_is_committed_is_loaded<B: Backend>() {
     let backend = B::new();
     let log: Arc<dyn EventLog> = backend.store();
-    let store = AggregateStore::<Counter>::new(Arc::clone(&log));
+    let store = counters(Arc::clone(&log));
     let id = Uuid::now_v7();
     assert_eq!(store.load(id).await.unwrap().head, None);
     assert_eq!(add(&store, id, &[1, 2]).await.total, 3);
     assert_eq!(add(&store, id, &[4]).await.total, 7);
-    let fresh = AggregateStore::<Counter>::new(Arc::clone(&log)).load(id).await.unwrap();
+    let fresh = counters(Arc::clone(&log)).load(id).await.unwrap();
     assert_eq!(*fresh.state, Counter { total: 7, events: 3 });
     assert_eq!(fresh.head, log.stream_head(&stream(id)).await.unwrap());
     assert_eq!(fresh.head, store.load(id).await.unwrap().head);
@@ -65,7 +73,7 @@ async fn what_is_committed_is_loaded<B: Backend>() {
 
 async fn a_commit_on_an_old_state_is_a_conflict<B: Backend>() {
     let backend = B::new();
-    let store = AggregateStore::<Counter>::new(backend.store());
+    let store = counters(backend.store());
     let id = Uuid::now_v7();
     add(&store, id, &[1]).await;
     let old = store.load(id).await.unwrap();
@@ -79,8 +87,8 @@ async fn a_commit_on_an_old_state_is_a_conflict<B: Backend>() {
 async fn another_writers_events_are_met<B: Backend>() {
     let backend = B::new();
     let log: Arc<dyn EventLog> = backend.store();
-    let store = AggregateStore::<Counter>::new(Arc::clone(&log));
-    let other = AggregateStore::<Counter>::new(log);
+    let store = counters(Arc::clone(&log));
+    let other = counters(log);
     let id = Uuid::now_v7();
     add(&store, id, &[1]).await;
     add(&other, id, &[2]).await;
@@ -103,16 +111,16 @@ async fn a_long_replay_leaves_a_snapshot<B: Backend>() {
     let one = super::backend::event(&r#"{"Added":{"by":1}}"#);
     request.events = vec![one; 2_500];
     let head = log.append(request).await.unwrap().head;
-    let loaded = AggregateStore::<Counter>::new(Arc::clone(&log)).load(id).await.unwrap();
+    let loaded = counters(Arc::clone(&log)).load(id).await.unwrap();
     assert_eq!((loaded.state.total, loaded.head), (2_500, Some(head)));
     assert_eq!(log.load_snapshot(&stream(id)).await.unwrap().unwrap().head, head);
-    let again = AggregateStore::<Counter>::new(log).load(id).await.unwrap();
+    let again = counters(log).load(id).await.unwrap();
     assert_eq!((again.state, again.head), (loaded.state, loaded.head));
 }
 
 async fn a_repeat_answers_with_the_state_that_is<B: Backend>() {
     let backend = B::new();
-    let store = AggregateStore::<Counter>::new(backend.store());
+    let store = counters(backend.store());
     let id = Uuid::now_v7();
     let keyed = || Commit { key: Some(key("k", "r")), ..Commit::new(vec![added(5)]) };
     let first = store.commit(store.load(id).await.unwrap(), keyed()).await.unwrap();
@@ -129,7 +137,7 @@ async fn a_repeat_answers_with_the_state_that_is<B: Backend>() {
 async fn an_illegal_event_writes_nothing<B: Backend>() {
     let backend = B::new();
     let log: Arc<dyn EventLog> = backend.store();
-    let store = AggregateStore::<Counter>::new(Arc::clone(&log));
+    let store = counters(Arc::clone(&log));
     let id = Uuid::now_v7();
     let events = vec![added(1), Event::Emptied {}, Event::Emptied {}];
     let loaded = store.load(id).await.unwrap();
@@ -142,14 +150,14 @@ async fn an_illegal_event_writes_nothing<B: Backend>() {
 async fn snapshot_and_tail_equal_a_full_replay<B: Backend>() {
     let backend = B::new();
     let log: Arc<dyn EventLog> = backend.store();
-    let store = AggregateStore::<Counter>::new(Arc::clone(&log));
+    let store = counters(Arc::clone(&log));
     let id = Uuid::now_v7();
     for number in 0..SNAPSHOT_EVERY + 10 {
         add(&store, id, &[number]).await;
     }
     let snapshot = log.load_snapshot(&stream(id)).await.unwrap().unwrap();
     assert_eq!(snapshot.head.version, SNAPSHOT_EVERY);
-    let fresh = AggregateStore::<Counter>::new(Arc::clone(&log)).load(id).await.unwrap();
+    let fresh = counters(Arc::clone(&log)).load(id).await.unwrap();
     let mut replayed = Counter::default();
     for event in log.read_stream(&stream(id), 0, 1_000).await.unwrap() {
         let event = serde_json::from_str(&event.payload).unwrap();
@@ -159,33 +167,59 @@ async fn snapshot_and_tail_equal_a_full_replay<B: Backend>() {
     assert_eq!(fresh.head, log.stream_head(&stream(id)).await.unwrap());
 }
 
+/// Each case is a row that somebody else put there: only what this store itself saved has a code.
 async fn a_snapshot_that_does_not_fit_is_ignored<B: Backend>() {
     let backend = B::new();
     let log: Arc<dyn EventLog> = backend.store();
     let id = Uuid::now_v7();
-    let store = AggregateStore::<Counter>::new(Arc::clone(&log));
-    add(&store, id, &[1, 2, 3]).await;
+    let store = counters(Arc::clone(&log));
+    for _ in 0..SNAPSHOT_EVERY {
+        add(&store, id, &[1]).await;
+    }
     let truth = log.stream_head(&stream(id)).await.unwrap().unwrap();
-    let lie = || serde_json::to_string(&Counter { total: 99, events: 3 }).unwrap();
+    let good = log.load_snapshot(&stream(id)).await.unwrap().unwrap();
+    assert_eq!(good.head, truth);
+    let lie = || serde_json::to_string(&Counter { total: 99, events: truth.version }).unwrap();
     let other_hash = StreamHead { hash: Digest::of(b"other"), ..truth };
-    let beyond = StreamHead { version: 9, ..truth };
+    let beyond = StreamHead { version: truth.version + 9, ..truth };
+    let mac = |mac| Snapshot { mac, ..good.clone() };
     let cases = [
-        Snapshot { head: other_hash, format: 1, state: lie() },
-        Snapshot { head: truth, format: 2, state: lie() },
-        Snapshot { head: truth, format: 1, state: r#"{"not":"one"}"#.to_owned() },
-        Snapshot { head: beyond, format: 1, state: lie() },
+        Snapshot { state: lie(), ..good.clone() },
+        Snapshot { head: other_hash, ..good.clone() },
+        Snapshot { head: beyond, ..good.clone() },
+        Snapshot { format: 2, ..good.clone() },
+        mac(None),
+        mac(Some(Digest::of(b"mac"))),
     ];
     for case in cases {
+        log.drop_snapshot(&stream(id)).await.unwrap();
         log.save_snapshot(&stream(id), case.clone()).await.unwrap();
-        let loaded = AggregateStore::<Counter>::new(Arc::clone(&log)).load(id).await.unwrap();
-        assert_eq!((loaded.state.total, loaded.head), (6, Some(truth)), "{case:?}");
+        let store = counters(Arc::clone(&log));
+        let loaded = store.load(id).await.unwrap();
+        assert_eq!((loaded.state.total, loaded.head), (truth.version, Some(truth)), "{case:?}");
+        assert_eq!(store.n_ignored_snapshots(), 1, "{case:?}");
+        assert_eq!(log.load_snapshot(&stream(id)).await.unwrap(), None, "it is taken away");
     }
+    log.save_snapshot(&stream(id), good.clone()).await.unwrap();
+    // Another log's key, or none: the same.
+    let others = AggregateStore::<Counter>::new(Arc::clone(&log))
+        .with_snapshots(SnapshotKey::of_secret(&[8; 32]));
+    assert_eq!(others.load(id).await.unwrap().state.total, truth.version);
+    assert_eq!(others.n_ignored_snapshots(), 1);
+    let keyless = AggregateStore::<Counter>::new(Arc::clone(&log));
+    assert_eq!(keyless.load(id).await.unwrap().state.total, truth.version);
+    assert_eq!(keyless.n_ignored_snapshots(), 0);
+    // One of another stream is not taken for this one's.
+    let other = Uuid::now_v7();
+    add(&store, other, &[5]).await;
+    log.save_snapshot(&stream(other), good).await.unwrap();
+    assert_eq!(counters(log).load(other).await.unwrap().state.total, 5);
 }
 
 async fn an_earlier_state_can_be_loaded<B: Backend>() {
     let backend = B::new();
     let log: Arc<dyn EventLog> = backend.store();
-    let store = AggregateStore::<Counter>::new(log);
+    let store = counters(log);
     let id = Uuid::now_v7();
     for _ in 0..SNAPSHOT_EVERY + 5 {
         add(&store, id, &[1]).await;
@@ -201,7 +235,7 @@ async fn an_earlier_state_can_be_loaded<B: Backend>() {
 async fn newer_and_malformed_events_are_told_apart<B: Backend>() {
     let backend = B::new();
     let log: Arc<dyn EventLog> = backend.store();
-    let store = AggregateStore::<Counter>::new(Arc::clone(&log));
+    let store = counters(Arc::clone(&log));
     for (version, payload) in [("2", "{}"), ("1", r#"{"Removed":{}}"#), ("1", r#"{"Emptied":{}}"#)]
     {
         let id = Uuid::now_v7();

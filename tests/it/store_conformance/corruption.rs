@@ -102,7 +102,9 @@ async fn a_gap_in_a_stream_is_corrupt() {
     let LogError::Corrupt { place, cause } = &error else { panic!("{error}") };
     assert_eq!(place, "position 8");
     assert!(cause.contains(&format!("{second} sequence 4, position 9")), "{cause}");
-    assert_eq!(log.read_stream(&second, 3, 100).await.unwrap().len(), 2);
+    let error = log.read_stream(&second, 3, 100).await.unwrap_err();
+    assert!(error.to_string().contains("the event before it"), "{error}");
+    assert_eq!(log.read_stream(&second, 4, 100).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

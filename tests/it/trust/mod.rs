@@ -4,10 +4,15 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test that fails is a test that fails")]
 
 mod adopted;
+mod cached;
+mod clocks;
 mod confined;
+mod foreign;
 mod git_programs;
+mod hidden;
 mod links;
 mod log_world;
 mod many_launches;
 mod modes;
+mod served;
 mod special_files;
