@@ -196,8 +196,9 @@ impl Engine {
         !sandboxes && projected && self.reacted_to(head).await
     }
 
-    /// Closes the read models. The log closes with its last handle.
+    /// Seals what was written, and closes the read models. The log closes with its last handle.
     pub async fn close(&self) {
+        self.seal_the_rest().await;
         self.inner.models.close().await;
     }
 }

@@ -14,5 +14,6 @@ mod links;
 mod log_world;
 mod many_launches;
 mod modes;
+mod sealed;
 mod served;
 mod special_files;
