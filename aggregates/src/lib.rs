@@ -31,7 +31,9 @@ pub use ids::{
 pub use json::RawJson;
 pub use manifest::Manifest;
 pub use phase::{Mode, Phase, UnknownPhase};
-pub use policy::{Backoff, Budget, Evaluator, GatePolicy, Limits, Policy};
+pub use policy::{
+    Backoff, Budget, COMMAND_PREFIX, Evaluator, GatePolicy, Limits, Policy, is_program_name,
+};
 pub use timestamp::{InvalidTimestamp, Timestamp};
 pub use usage::Usage;
 pub use verdict::{Finding, Judgement, Severity};

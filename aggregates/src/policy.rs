@@ -91,19 +91,29 @@ impl Default for GatePolicy {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Evaluator {
     pub name: String,
-    /// `PROGRAM ARG…`; it gets the output on stdin, and answers with a verdict on stdout.
+    /// `PROGRAM ARG…`; it gets the output on stdin, and answers with a verdict on stdout. Empty:
+    /// the program that the host knows by the name.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub command: String,
     /// The phases that it judges; all that an agent does, when there are none.
     #[serde(default)]
     pub phases: BTreeSet<Phase>,
-    /// How long it may take, in milliseconds.
+    /// How long it may take, in milliseconds; where the host says it of a name, that holds.
     #[serde(default = "Evaluator::default_time_ms")]
     pub time_ms: u64,
 }
 
 impl Evaluator {
-    const fn default_time_ms() -> u64 {
+    /// How long one may take when nobody says.
+    #[must_use]
+    pub const fn default_time_ms() -> u64 {
         60_000
+    }
+
+    /// Whether the host says which program it is.
+    #[must_use]
+    pub fn is_named(&self) -> bool {
+        self.command.is_empty()
     }
 
     #[must_use]
@@ -120,7 +130,7 @@ pub struct Policy {
     pub limits: BTreeMap<Phase, Limits>,
     pub backoff: Backoff,
     pub gate: GatePolicy,
-    /// `builtin`, or `command:PROGRAM ARG…`.
+    /// `builtin`, a name that the host knows, or `command:PROGRAM ARG…`.
     pub agent: String,
     /// Names (never values) of the variables that the agent may see.
     pub agent_env: Vec<String>,
@@ -159,7 +169,42 @@ impl Default for Policy {
     }
 }
 
+/// Longest name of a program, in bytes.
+const MAX_NAME_BYTES: usize = 64;
+
+/// Whether `name` can be that of a program of the host's: letters, digits, `-`, `_` and `.`.
+#[must_use]
+pub fn is_program_name(name: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    (1..=MAX_NAME_BYTES).contains(&name.len()) && name.bytes().all(fits)
+}
+
+/// Begins an agent that is a command line.
+pub const COMMAND_PREFIX: &str = "command:";
+
 impl Policy {
+    /// The name by which the host knows the agent; none where it is the engine's own, or a command
+    /// line.
+    #[must_use]
+    pub fn named_agent(&self) -> Option<&str> {
+        let own = ["builtin", "noop"].contains(&self.agent.as_str());
+        (!own && !self.agent.starts_with(COMMAND_PREFIX)).then_some(self.agent.as_str())
+    }
+
+    /// What of this policy names a program by itself, or what one may see: the first such field.
+    #[must_use]
+    pub fn raw_program(&self) -> Option<&'static str> {
+        if self.agent.starts_with(COMMAND_PREFIX) {
+            Some("policy.agent")
+        } else if self.evaluators.iter().any(|evaluator| !evaluator.is_named()) {
+            Some("policy.evaluators")
+        } else if !self.agent_env.is_empty() {
+            Some("policy.agent_env")
+        } else {
+            None
+        }
+    }
+
     /// The evaluators of `phase`.
     pub fn evaluators(&self, phase: Phase) -> impl Iterator<Item = &Evaluator> {
         self.evaluators.iter().filter(move |evaluator| evaluator.judges(phase))

@@ -118,6 +118,7 @@ fn parse(bytes: &[u8]) -> Result<RawJson, AgentError> {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return invalid("the answer is not UTF-8 text; it must be one JSON object".to_owned());
     };
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.trim().is_empty() {
         return invalid("the agent answered nothing; it must answer one JSON object".to_owned());
     }

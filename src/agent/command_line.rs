@@ -20,8 +20,12 @@ pub enum InvalidCommandLine {
 
 impl CommandLine {
     pub fn parse(line: &str) -> Result<Self, InvalidCommandLine> {
-        let words =
-            shlex::split(line).ok_or_else(|| InvalidCommandLine::OpenQuote(line.to_owned()))?;
+        let words = shlex::split(line);
+        Self::of(words.ok_or_else(|| InvalidCommandLine::OpenQuote(line.to_owned()))?)
+    }
+
+    /// The program and its arguments, each a word.
+    pub fn of(words: Vec<String>) -> Result<Self, InvalidCommandLine> {
         let mut words = words.into_iter();
         let program = words.next().ok_or(InvalidCommandLine::Empty)?;
         Ok(Self { program, args: words.collect() })

@@ -84,6 +84,9 @@ pub async fn run(job: Job) -> Result<Answer, AgentError> {
     if agent == builtin::NAME {
         return builtin_driver::run(job).await;
     }
+    if let Some(why) = agent.strip_prefix(crate::engine::MISSING) {
+        return Err(AgentError::Missing(why.to_owned()));
+    }
     match agent.strip_prefix("command:") {
         Some(line) => command::run(line, job).await,
         None => Err(AgentError::Missing(format!("no driver is called {agent:?}"))),

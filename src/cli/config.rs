@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Subcommand};
@@ -11,7 +12,7 @@ use serde_json::json;
 use super::args::{Cli, Command, ReadyArgs};
 use super::place::FOLDER;
 use super::{Exit, Failure, print};
-use crate::config::{self, Config, File, Source, Sources};
+use crate::config::{self, Config, File, Source, Sources, Whose};
 use crate::telemetry::{self, Format};
 
 /// The lines of a server or a worker.
@@ -23,8 +24,8 @@ const QUIET: &str = "error";
 /// Where settings come from, beside the environment.
 #[derive(Args, Clone)]
 pub struct SettingsArgs {
-    /// A TOML file with settings; without it, .specline/config.toml where there is one. Flags and
-    /// the environment go before it.
+    /// A TOML file with settings; without it, ~/.config/specline/config.toml. Flags and the
+    /// environment go before it.
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// How log lines are written: text or json.
@@ -48,16 +49,19 @@ pub(super) fn prepare(cli: &mut Cli, matches: &ArgMatches) -> Result<(), Failure
         config::Error::Unreadable { .. }
         | config::Error::Malformed { .. }
         | config::Error::Unknown { .. }
+        | config::Error::OfARepository { .. }
         | config::Error::Invalid { .. } => Failure::new(Exit::Configuration, error.to_string()),
     };
     let env = |name: &str| std::env::var(name).ok();
     // What runs in a sandbox has its orders, and stands among files that it must not trust.
-    let file = if matches!(cli.command, Command::Worker | Command::Supervise { .. }) {
-        None
+    let files = if matches!(cli.command, Command::Worker | Command::Supervise { .. }) {
+        Vec::new()
     } else {
-        file_of(cli).map(|path| File::open(&path)).transpose().map_err(refused)?
+        let files = files_of(cli, &env).into_iter();
+        let files = files.map(|(path, whose)| File::open(&path, whose)).collect::<Result<_, _>>();
+        files.map_err(refused)?
     };
-    let config = Config::read(Sources { flags: flags(cli, matches), env: &env, file });
+    let config = Config::read(Sources { flags: flags(cli, matches), env: &env, files });
     let config = config.map_err(refused)?;
     start_logging(cli, &config);
     cli.place.store.clone_from(&config.store.url);
@@ -127,19 +131,33 @@ fn put_ready(
     put("ready.max_write_seconds", given("ready_max_write_seconds").then_some(write));
 }
 
-/// The file that is named, or the one in the nearest `.specline/`.
-fn file_of(cli: &Cli) -> Option<PathBuf> {
+/// The file that is named; else the user's own, and the one in the nearest `.specline/`, which may
+/// say little.
+fn files_of(cli: &Cli, env: &dyn Fn(&str) -> Option<String>) -> Vec<(PathBuf, Whose)> {
     let by_environment = || std::env::var_os(config::FILE_VARIABLE).filter(|name| !name.is_empty());
     if let Some(path) = cli.settings.config.clone().or_else(|| by_environment().map(PathBuf::from))
     {
-        return Some(path);
+        return vec![(path, Whose::User)];
     }
-    let in_folder = |folder: &std::path::Path| folder.join(FOLDER).join(config::FILE_NAME);
+    let is_there = |path: &PathBuf| path.symlink_metadata().is_ok();
+    let own = config::users_file(env).filter(is_there).map(|path| (path, Whose::User));
+    let repositorys = in_repository(cli).filter(is_there).map(|path| (path, Whose::Repository));
+    own.into_iter().chain(repositorys).collect()
+}
+
+/// The file in the nearest `.specline/`. Above the folder where a person stands, only folders of
+/// their own are looked at: in /tmp, say, anybody could leave one.
+fn in_repository(cli: &Cli) -> Option<PathBuf> {
+    let in_folder = |folder: &Path| folder.join(FOLDER).join(config::FILE_NAME);
     if let Some(repo) = &cli.place.repo {
-        return Some(in_folder(repo)).filter(|path| path.exists());
+        return Some(in_folder(repo));
     }
     let here = std::env::current_dir().ok()?;
-    here.ancestors().map(in_folder).find(|path| path.exists())
+    let me = rustix::process::geteuid().as_raw();
+    let own = |folder: &&Path| folder.metadata().is_ok_and(|meta| meta.uid() == me);
+    let above = here.ancestors().skip(1).take_while(own);
+    let mut all = std::iter::once(here.as_path()).chain(above).map(in_folder);
+    all.find(|path| path.symlink_metadata().is_ok())
 }
 
 /// Without a level of Specline's own, `RUST_LOG` says it.
@@ -171,7 +189,7 @@ pub(super) fn config(command: &ConfigCommand) -> Exit {
     } else {
         let row = |entry: &config::Entry| {
             let value = entry.value.clone().unwrap_or_else(|| "-".to_owned());
-            vec![entry.key.to_owned(), value, entry.source.to_string()]
+            vec![entry.key.to_string(), value, entry.source.to_string()]
         };
         let rows: Vec<_> = entries.iter().map(row).collect();
         print::table(&["KEY", "VALUE", "FROM"], &rows);

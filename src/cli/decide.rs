@@ -95,11 +95,12 @@ async fn edit_on(host: &Host, id: SpecId, edit: EditArgs) -> Result<bool, Failur
     let text = if edit.from_repo {
         super::edit::from_repository(host, id, phase).await?
     } else if let Some(file) = &edit.file {
-        std::fs::read_to_string(file)
+        super::input::read(file)
             .map_err(|error| Failure::usage(format!("--file {}: {error}", file.display())))?
     } else {
         super::edit::by_hand(&waiting(host, id, phase).await?.output)?
     };
+    let text = super::input::without_mark(&text);
     let output = RawJson::parse(text.trim().to_owned())
         .map_err(|error| Failure::usage(format!("the edited output is not JSON: {error}")))?;
     let path = format!("/api/v1/specs/{id}/phases/{phase}/edit");

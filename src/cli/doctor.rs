@@ -76,7 +76,7 @@ fn writable(folder: &Path) -> Result<String, String> {
 
 /// Runs an agent once on a tiny repository, and judges what it brings.
 async fn run_agent(agent: &str, agent_env: Vec<String>) -> Result<String, String> {
-    let agent = super::run::anchored(agent).map_err(|failure| failure.message)?;
+    let (agent, agent_env) = chosen(agent, agent_env)?;
     let folder = std::env::temp_dir().join(format!("specline-doctor-{}", uuid::Uuid::now_v7()));
     let (workdir, scratch) = (folder.join("work"), folder.join("scratch"));
     let make = || -> std::io::Result<()> {
@@ -111,6 +111,16 @@ async fn run_agent(agent: &str, agent_env: Vec<String>) -> Result<String, String
             first.message, first.rule
         )),
     }
+}
+
+/// The agent that is meant, by its name or as a command line, and the variables that it may see.
+fn chosen(agent: &str, mut agent_env: Vec<String>) -> Result<(String, Vec<String>), String> {
+    if let Some(program) = crate::config::effective().programs.agents.get(agent) {
+        agent_env.extend(program.env.iter().cloned());
+        return Ok((format!("command:{}", program.command), agent_env));
+    }
+    let agent = super::run::anchored(agent).map_err(|failure| failure.message)?;
+    Ok((agent, agent_env))
 }
 
 fn trial(agent: &str, agent_env: Vec<String>) -> Result<Work, String> {

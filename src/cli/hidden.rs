@@ -23,7 +23,9 @@ const COMPANIONS: [&str; 9] = [
 /// Files and folders; some may not be there.
 pub fn of(location: &Location) -> Vec<PathBuf> {
     let mut hidden = vec![state_base()];
-    hidden.extend(config::user_folder());
+    let env = |name: &str| std::env::var(name).ok();
+    let users = config::users_file(&env);
+    hidden.extend(users.and_then(|file| file.parent().map(Path::to_path_buf)));
     hidden.extend(config::effective().server.tls.clone().map(|(_, key)| key));
     if let Location::Files(place) = location {
         hidden.extend(files(place));

@@ -294,6 +294,7 @@ async fn open_engine(
         api_url: api_url.to_owned(),
         hidden: hidden::of(place),
         host_key,
+        programs: crate::config::effective().programs.clone(),
     };
     let newer = |error: &StartError| {
         matches!(error, StartError::ReadModels(specline_projections::Error::Newer { .. }))

@@ -23,6 +23,7 @@ mod gates;
 mod hidden;
 mod host;
 mod host_key;
+mod input;
 mod keys;
 mod lists;
 mod location;

@@ -1,6 +1,6 @@
 //! `specline run`: drafts a spec, executes it, and follows it to its end.
 
-use std::io::{IsTerminal, Read};
+use std::io::IsTerminal;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -12,9 +12,9 @@ use super::args::{PlaceArgs, RunArgs};
 use super::display::Display;
 use super::follow::{Followed, exit_of, follow, stop_politely};
 use super::host::{Duties, Host};
-use super::{Exit, Failure, Location, print, summary};
+use super::{Exit, Failure, Location, input, print, summary};
 use crate::agent::CommandLine;
-use crate::engine::{DraftRequest, Leave};
+use crate::engine::{DraftRequest, Leave, PolicyInput};
 
 /// Longest title made from a request, in characters.
 const MAX_TITLE_CHARS: usize = 80;
@@ -89,18 +89,15 @@ fn draft_request(repo: &Path, run: &RunArgs) -> Result<DraftRequest, Failure> {
 
 fn description(run: &RunArgs) -> Result<String, Failure> {
     let text = if let Some(text) = &run.text {
-        text.clone()
+        input::without_mark(text).to_owned()
     } else if let Some(file) = &run.file {
-        std::fs::read_to_string(file)
+        input::read(file)
             .map_err(|error| Failure::usage(format!("--file {}: {error}", file.display())))?
     } else if std::io::stdin().is_terminal() {
         String::new()
     } else {
-        let mut text = String::new();
-        std::io::stdin()
-            .read_to_string(&mut text)
-            .map_err(|error| Failure::usage(format!("standard input: {error}")))?;
-        text
+        input::read_from(std::io::stdin())
+            .map_err(|error| Failure::usage(format!("standard input: {error}")))?
     };
     if text.trim().is_empty() {
         return Err(Failure::usage(
@@ -129,16 +126,16 @@ fn policy(run: &RunArgs) -> Result<Policy, Failure> {
     let mut policy = match &run.policy {
         None => Policy::default(),
         Some(file) => {
-            let text = std::fs::read_to_string(file)
-                .map_err(|error| Failure::usage(format!("--policy {}: {error}", file.display())))?;
-            serde_json::from_str(&text)
-                .map_err(|error| Failure::usage(format!("--policy {}: {error}", file.display())))?
+            let refused =
+                |error: String| Failure::usage(format!("--policy {}: {error}", file.display()));
+            let text = input::read(file).map_err(|error| refused(error.to_string()))?;
+            PolicyInput::read(&text).map_err(refused)?
         }
     };
     if let Some(agent) = &run.agent {
         policy.agent = anchored(agent)?;
     }
-    for evaluator in &mut policy.evaluators {
+    for evaluator in policy.evaluators.iter_mut().filter(|evaluator| !evaluator.is_named()) {
         evaluator.command = anchored_line(&evaluator.command)?;
     }
     policy.agent_env.extend(run.agent_env.iter().cloned());

@@ -4,14 +4,16 @@
 mod file;
 mod log;
 mod nearest;
+mod programs;
 mod reader;
 mod ready;
 mod sandbox;
 mod server;
 mod store;
 
-pub use file::File;
+pub use file::{File, Whose};
 pub use log::Log;
+pub(crate) use nearest::nearest;
 pub use reader::{Entry, Key, Reader, Secret, Source, Sources};
 pub use ready::Ready;
 pub use sandbox::Sandbox;
@@ -21,11 +23,15 @@ pub use store::Store;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
+use crate::engine::Programs;
 /// The file's name in `.specline/`.
 pub const FILE_NAME: &str = "config.toml";
 
 /// The variable that names a file.
 pub const FILE_VARIABLE: &str = "SPECLINE_CONFIG";
+
+/// What a file in a repository may say: how log lines look, and nothing of the engine.
+const OF_A_REPOSITORY: [&str; 2] = ["log.level", "log.format"];
 
 /// Read once, when the program starts.
 static EFFECTIVE: OnceLock<Config> = OnceLock::new();
@@ -39,6 +45,10 @@ pub enum Error {
     Malformed { path: PathBuf, line: usize, cause: String },
     #[error("{path}:{line}: there is no key `{key}`{nearest}")]
     Unknown { path: PathBuf, line: usize, key: String, nearest: String },
+    #[error(
+        "{path}:{line}: `{key}` is not obeyed: a repository does not configure the engine; {instead}"
+    )]
+    OfARepository { path: PathBuf, line: usize, key: String, instead: String },
     /// A mistake on the command line.
     #[error("{flag}: {problem}")]
     Flag { flag: String, problem: String },
@@ -54,6 +64,8 @@ pub struct Config {
     pub ready: Ready,
     pub log: Log,
     pub sandbox: Sandbox,
+    /// What policies may choose by name.
+    pub programs: Programs,
     /// Every key with its value and where that comes from, for people; secrets are hidden.
     pub entries: Vec<Entry>,
 }
@@ -67,8 +79,9 @@ impl Config {
         let ready = Ready::read(&mut reader)?;
         let log = Log::read(&mut reader)?;
         let sandbox = Sandbox::read(&mut reader)?;
+        let programs = programs::read(&mut reader)?;
         let entries = reader.finish()?;
-        Ok(Self { store, server, ready, log, sandbox, entries })
+        Ok(Self { store, server, ready, log, sandbox, programs, entries })
     }
 
     /// Makes this the configuration of the process. The first one stays.
@@ -77,12 +90,12 @@ impl Config {
     }
 }
 
-/// The folder of the user's own settings.
-#[must_use]
-pub fn user_folder() -> Option<PathBuf> {
-    let folder = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+/// Where the user's own settings are, when no file is named: in `XDG_CONFIG_HOME`, else in
+/// `~/.config`.
+pub fn users_file(env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    let folder = |name: &str| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = folder("XDG_CONFIG_HOME").or_else(|| Some(folder("HOME")?.join(".config")))?;
-    Some(base.join("specline"))
+    Some(base.join("specline").join(FILE_NAME))
 }
 
 /// The configuration of the process; without one, what the environment says, as far as it is valid.

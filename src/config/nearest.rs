@@ -4,7 +4,7 @@
 const MAX_DIFFERENCE: usize = 3;
 
 /// The nearest of `known` to `name`, if one is near enough to be meant.
-pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let last = |key: &str| key.rsplit('.').next().unwrap_or(key).to_owned();
     // The right word under the wrong heading is nearer than any misspelling.
     let scored = known.map(|key| {

@@ -1,13 +1,15 @@
 //! Reads keys from all sources in their order, and keeps account of what came from where.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::Serialize;
 
+use super::file::{Whose, Written};
 use super::nearest::nearest;
-use super::{Error, File};
+use super::{Error, File, OF_A_REPOSITORY, users_file};
 
 /// A key of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +55,7 @@ impl fmt::Display for Source {
 /// A key with its effective value, as people may see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Entry {
-    pub key: &'static str,
+    pub key: Cow<'static, str>,
     /// None: nothing is set, and nothing is the default.
     pub value: Option<String>,
     pub source: Source,
@@ -64,14 +66,15 @@ pub struct Sources<'a> {
     /// Given on the command line, by key.
     pub flags: BTreeMap<&'static str, String>,
     pub env: &'a dyn Fn(&str) -> Option<String>,
-    pub file: Option<File>,
+    /// The first goes before the others.
+    pub files: Vec<File>,
 }
 
 impl<'a> Sources<'a> {
     /// Only the environment.
     #[must_use]
     pub fn new(env: &'a dyn Fn(&str) -> Option<String>) -> Self {
-        Self { flags: BTreeMap::new(), env, file: None }
+        Self { flags: BTreeMap::new(), env, files: Vec::new() }
     }
 }
 
@@ -79,12 +82,13 @@ impl<'a> Sources<'a> {
 pub struct Reader<'a> {
     sources: Sources<'a>,
     entries: Vec<Entry>,
+    keys: Vec<Key>,
 }
 
 impl<'a> Reader<'a> {
     #[must_use]
     pub fn new(sources: Sources<'a>) -> Self {
-        Self { sources, entries: Vec::new() }
+        Self { sources, entries: Vec::new(), keys: Vec::new() }
     }
 
     /// The value of `key`; none where nothing is said.
@@ -95,7 +99,8 @@ impl<'a> Reader<'a> {
         let found = self.find(key);
         let source = found.as_ref().map_or(Source::Default, |(_, source)| source.clone());
         let value = found.as_ref().map(|(text, _)| key.secret.shown(text));
-        self.entries.push(Entry { key: key.name, value, source });
+        self.entries.push(Entry { key: key.name.into(), value, source });
+        self.keys.push(key);
         let Some((text, source)) = found else { return Ok(None) };
         let parsed = text.parse::<T>().map_err(|error| match source {
             Source::Flag(flag) => Error::Flag { flag, problem: error.to_string() },
@@ -132,28 +137,74 @@ impl<'a> Reader<'a> {
         if let Some((name, text)) = key.env.iter().find_map(|name| Some((*name, set(name)?))) {
             return Some((text, Source::Environment(name.to_owned())));
         }
-        let file = self.sources.file.as_ref()?;
-        let written = file.values.get(key.name)?;
-        let place = format!("{}:{}", file.path.display(), written.line);
-        Some((written.text.clone(), Source::File(place)))
+        let may = |file: &&File| file.whose == Whose::User || OF_A_REPOSITORY.contains(&key.name);
+        self.sources.files.iter().filter(may).find_map(|file| {
+            let written = file.values.get(key.name)?;
+            Some((written.text.clone(), Source::File(file.place(written))))
+        })
     }
 
-    /// All keys that were read; a key of the file that was not is refused.
+    /// The keys under `section` that stand in files of the user's own, without its name.
+    pub(super) fn written_under(&self, section: &str) -> Vec<String> {
+        let own = self.sources.files.iter().filter(|file| file.whose == Whose::User);
+        let keys = own.flat_map(|file| file.values.keys());
+        let under = |key: &String| key.strip_prefix(section)?.strip_prefix('.').map(str::to_owned);
+        keys.filter_map(under).collect()
+    }
+
+    /// What the user's own files say under `key`.
+    pub(super) fn written(&mut self, key: &str) -> Option<Written> {
+        let own = self.sources.files.iter().filter(|file| file.whose == Whose::User);
+        let (file, written) = own.into_iter().find_map(|f| Some((f, f.values.get(key)?)))?;
+        let source = Source::File(file.place(written));
+        let (written, value) = (written.clone(), Some(written.text.clone()));
+        self.entries.push(Entry { key: key.to_owned().into(), value, source });
+        Some(written)
+    }
+
+    /// All keys that were read; a key of a file that was not is refused, and so is one that its
+    /// file may not have.
     pub fn finish(self) -> Result<Vec<Entry>, Error> {
-        let known = |name: &str| self.entries.iter().any(|entry| entry.key == name);
-        let Some(file) = &self.sources.file else { return Ok(self.entries) };
-        let unknown = file.values.iter().filter(|(name, _)| !known(name));
-        // The first in the file, which is where a person begins to mend.
-        let Some((name, written)) = unknown.min_by_key(|(_, written)| written.line) else {
-            return Ok(self.entries);
-        };
-        let meant = nearest(name, self.entries.iter().map(|entry| entry.key));
-        Err(Error::Unknown {
-            path: file.path.clone(),
-            line: written.line,
-            key: name.clone(),
-            nearest: meant.map(|key| format!("; did you mean `{key}`?")).unwrap_or_default(),
-        })
+        for file in &self.sources.files {
+            // The first in the file, which is where a person begins to mend.
+            let mut values: Vec<_> = file.values.iter().collect();
+            values.sort_by_key(|(_, written)| written.line);
+            values.into_iter().try_for_each(|(key, written)| self.judge(file, key, written))?;
+        }
+        Ok(self.entries)
+    }
+
+    fn judge(&self, file: &File, key: &str, written: &Written) -> Result<(), Error> {
+        let (path, line, key) = (file.path.clone(), written.line, key.to_owned());
+        let is_program = ["agents.", "evaluators."].iter().any(|it| key.starts_with(it));
+        let known = self.entries.iter().any(|entry| entry.key == key);
+        if file.whose == Whose::Repository && (known || is_program) {
+            if OF_A_REPOSITORY.contains(&key.as_str()) {
+                return Ok(());
+            }
+            let instead = self.instead(&key);
+            return Err(Error::OfARepository { path, line, key, instead });
+        }
+        if known {
+            return Ok(());
+        }
+        let names = self.entries.iter().map(|entry| entry.key.as_ref());
+        let meant = nearest(&key, names);
+        let nearest = meant.map(|key| format!("; did you mean `{key}`?")).unwrap_or_default();
+        Err(Error::Unknown { path, line, key, nearest })
+    }
+
+    /// Where what a repository may not say can be said.
+    fn instead(&self, key: &str) -> String {
+        let own = users_file(self.sources.env);
+        let own =
+            own.map_or("a file named with --config".into(), |path| path.display().to_string());
+        let key = self.keys.iter().find(|known| known.name == key);
+        let way = key.and_then(|key| {
+            let flag = key.flag.map(|flag| format!(", or give {flag}"));
+            flag.or_else(|| key.env.first().map(|name| format!(", or set {name}")))
+        });
+        format!("put it into {own}{}", way.unwrap_or_default())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Config, Error, File, Source, Sources};
+use super::{Config, Error, File, Source, Sources, Whose};
 
 fn none(_: &str) -> Option<String> {
     None
@@ -29,7 +29,7 @@ fn the_defaults_are_valid() {
 fn flags_go_before_environment_before_file() {
     let text = "[log]\nformat = \"json\"\nlevel = \"debug\"\n[server]\nrate_limit = 7\n";
     let env = |name: &str| (name == "SPECLINE_LOG").then(|| "warn".to_owned());
-    let mut sources = Sources { file: Some(file(text).unwrap()), ..Sources::new(&env) };
+    let mut sources = Sources { files: vec![file(text).unwrap()], ..Sources::new(&env) };
     sources.flags.insert("log.format", "text".to_owned());
     let config = Config::read(sources).unwrap();
     assert_eq!(source_of(&config, "log.format").1, Source::Flag("--log-format".to_owned()));
@@ -43,7 +43,7 @@ fn flags_go_before_environment_before_file() {
 #[test]
 fn an_unknown_key_is_refused_with_its_line_and_what_was_meant() {
     let text = "# a comment\n[server]\nlisten = \"127.0.0.1:1\"\nratelimit = 3\n";
-    let sources = Sources { file: Some(file(text).unwrap()), ..Sources::new(&none) };
+    let sources = Sources { files: vec![file(text).unwrap()], ..Sources::new(&none) };
     let error = Config::read(sources).unwrap_err().to_string();
     let said = "c.toml:4: there is no key `server.ratelimit`; did you mean `server.rate_limit`?";
     assert_eq!(error, said);
@@ -51,14 +51,18 @@ fn an_unknown_key_is_refused_with_its_line_and_what_was_meant() {
 
 #[test]
 fn a_wrong_value_says_where_it_stands() {
-    let sources =
-        Sources { file: Some(file("\n[log]\nformat = \"xml\"\n").unwrap()), ..Sources::new(&none) };
+    let sources = Sources {
+        files: vec![file("\n[log]\nformat = \"xml\"\n").unwrap()],
+        ..Sources::new(&none)
+    };
     let error = Config::read(sources).unwrap_err().to_string();
     assert_eq!(error, "log.format (file c.toml:3): \"xml\" is neither `text` nor `json`");
     let error = file("[log\nformat = 1").unwrap_err();
     assert!(matches!(error, Error::Malformed { line: 1, .. }), "{error:?}");
     let missing = PathBuf::from("/nonexistent/config.toml");
-    assert!(matches!(File::open(&missing), Err(Error::Unreadable { path, .. }) if path == missing));
+    assert!(
+        matches!(File::open(&missing, Whose::User), Err(Error::Unreadable { path, .. }) if path == missing)
+    );
 }
 
 #[test]

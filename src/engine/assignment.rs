@@ -6,6 +6,7 @@ use specline_aggregates::spec::{Attempt, Command, Rejection, Sandbox, Spec, Stat
 use specline_aggregates::{Digest, Phase, Timestamp, output};
 
 use super::lookup::within;
+use super::programs::ChosenAgent;
 use super::{Engine, EngineError};
 use crate::commands::{Actor, CommandError, Order, Origin};
 use crate::prompts;
@@ -118,15 +119,22 @@ impl Engine {
             return Ok(Assignment::Wait { until: None, reason: "the phase moved on".to_owned() });
         };
         let session = state.and_then(|state| state.session.clone());
-        let work = Work { session, ..work_of(&done.state, attempt, phase, now) };
+        let chosen = self.agent_of(&done.state).await?;
+        let work = work_of(&done.state, (attempt, phase), now, chosen);
+        let work = Work { session, ..work };
         let (system_prompt, prompt) = (prompt.system, prompt.user);
         let work = Work { context, system_prompt, prompt, ..work };
         Ok(Assignment::Work(Box::new(work)))
     }
 }
 
-fn work_of(spec: &Spec, attempt: Attempt, phase: Phase, now: Timestamp) -> Work {
-    let policy = spec.policy();
+fn work_of(
+    spec: &Spec,
+    (attempt, phase): (Attempt, Phase),
+    now: Timestamp,
+    chosen: ChosenAgent,
+) -> Work {
+    let left = attempt.deadline.ms_since(now);
     Work {
         phase,
         attempt: attempt.number,
@@ -135,10 +143,10 @@ fn work_of(spec: &Spec, attempt: Attempt, phase: Phase, now: Timestamp) -> Work 
         system_prompt: String::new(),
         prompt: String::new(),
         output_schema: output::schema(phase),
-        time_limit_ms: attempt.deadline.ms_since(now),
-        turns: policy.limits(phase).turns,
-        agent: policy.agent.clone(),
-        agent_env: policy.agent_env.clone(),
+        time_limit_ms: chosen.time_ms.map_or(left, |most| left.min(most)),
+        turns: spec.policy().limits(phase).turns,
+        agent: chosen.agent,
+        agent_env: chosen.env,
         session: None,
     }
 }

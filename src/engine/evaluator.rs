@@ -172,7 +172,8 @@ async fn ask(
     row: &DueWork,
     (evaluator, output): (&Evaluator, &RawJson),
 ) -> Result<Answer, String> {
-    let line = CommandLine::parse(&evaluator.command).map_err(|error| error.to_string())?;
+    let chosen = engine.evaluator_of(spec, evaluator).await.map_err(|error| chain(&error))??;
+    let line = CommandLine::parse(&chosen.command).map_err(|error| error.to_string())?;
     let brief = spec.brief().ok_or("the spec has no brief")?;
     let manifest = spec.manifest().ok_or("the spec has no snapshot")?;
     let question = json!({
@@ -186,8 +187,8 @@ async fn ask(
         args: line.args,
         commit: manifest.commit.clone(),
         question: question.as_object().cloned().unwrap_or_default(),
-        pass_env: Vec::new(),
-        time: Duration::from_millis(evaluator.time_ms),
+        pass_env: chosen.env,
+        time: Duration::from_millis(chosen.time_ms),
         stdout_bytes: MAX_ANSWER_BYTES,
         stop: engine.inner.stop.clone(),
         hide: engine.inner.hidden.clone(),

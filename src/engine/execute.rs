@@ -16,6 +16,7 @@ use specline_aggregates::{
 
 use super::judging::blob_of;
 use super::lookup::within;
+use super::policy_input::{PolicyInput, strict_or_none};
 use super::projects::Settled;
 use super::{Engine, EngineError};
 use crate::commands::{Actor, CommandError, Done, Keyed, Order, Origin};
@@ -34,7 +35,8 @@ pub struct DraftRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<ProjectId>,
     /// None is the project's own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "strict_or_none")]
+    #[schemars(with = "Option<PolicyInput>")]
     pub policy: Option<Policy>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_ticket: Option<TicketId>,
@@ -52,16 +54,26 @@ pub enum Executed {
 #[derive(Debug, Clone)]
 pub struct Asked {
     pub by: String,
+    pub trust: Trust,
     pub keyed: Option<Keyed>,
     /// The version that whoever asks has in mind.
     pub expected: Option<u64>,
 }
 
+/// How far whoever asks is trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// The local operator: whoever runs the engine could run any program anyway.
+    Host,
+    /// Everybody else, whatever their scope.
+    Guest,
+}
+
 impl Asked {
-    /// Asked once, whatever the version.
+    /// Asked once by the local operator, whatever the version.
     #[must_use]
     pub const fn by(name: String) -> Self {
-        Self { by: name, keyed: None, expected: None }
+        Self { by: name, trust: Trust::Host, keyed: None, expected: None }
     }
 
     pub(super) fn origin(&self) -> Origin {
@@ -83,7 +95,13 @@ impl Engine {
         request: DraftRequest,
         asked: &Asked,
     ) -> Result<(SpecId, Done<Spec>)> {
+        if let Some(policy) = &request.policy {
+            self.may_use(policy, asked)?;
+        }
         let Settled { project, location, policy } = self.settle(&request).await?;
+        if request.policy.is_none() {
+            self.may_inherit(&policy, (project, asked)).await?;
+        }
         self.check_provider(&policy)?;
         let id = match &asked.keyed {
             Some(keyed) => specline_aggregates::derive_id(&["draft", &asked.by, &keyed.key]).into(),

@@ -25,6 +25,8 @@ mod membership;
 mod metrics;
 mod notes;
 mod once;
+mod policy_input;
+mod programs;
 mod projector;
 mod projects;
 mod quiet;
@@ -43,10 +45,12 @@ mod worker_calls;
 pub use access::{Minted, Owned, PREFIX, Stock};
 pub use diff::Diff;
 pub use error::EngineError;
-pub use execute::{Asked, DraftRequest, Executed};
+pub use execute::{Asked, DraftRequest, Executed, Trust};
 pub use health::{Check, ReadyBounds};
 pub use history::Attempt;
 pub use notes::Why;
+pub use policy_input::PolicyInput;
+pub use programs::{MISSING, Program, ProgramShown, Programs, ProgramsShown};
 pub use projects::{NewProject, ProjectRevision};
 pub use shown::{ContextShown, PhaseShown};
 pub use start::{Leave, Settings, StartError};
@@ -106,6 +110,8 @@ struct Inner {
     /// Folders that a sandbox must not see.
     hidden: Vec<PathBuf>,
     allowances: allowance::Allowances,
+    /// What this host knows by name.
+    programs: Programs,
     manifests: Mutex<BTreeMap<Digest, Arc<Manifest>>>,
     beats: mpsc::Sender<Heartbeat>,
     /// Sandboxes that the watchdog has just seen to be wanted.

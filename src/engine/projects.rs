@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use specline_aggregates::project::{Command, Project, Rejection, Settings};
 use specline_aggregates::{Policy, ProjectId};
 
+use super::policy_input::{PolicyInput, strict, strict_or_none};
 use super::{Asked, DraftRequest, Engine, EngineError};
 use crate::commands::{CommandError, Done, Order};
 
@@ -20,7 +21,8 @@ pub struct NewProject {
     pub name: String,
     /// The repository's folder.
     pub repository: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "strict")]
+    #[schemars(with = "PolicyInput")]
     pub policy: Policy,
 }
 
@@ -30,7 +32,8 @@ pub struct NewProject {
 pub struct ProjectRevision {
     #[serde(default)]
     pub name: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "strict_or_none")]
+    #[schemars(with = "Option<PolicyInput>")]
     pub policy: Option<Policy>,
 }
 
@@ -49,6 +52,7 @@ impl Engine {
         new: NewProject,
         asked: &Asked,
     ) -> Result<(ProjectId, Done<Project>)> {
+        self.may_use(&new.policy, asked)?;
         let location = canonical(&new.repository)?;
         let project = ProjectId::of_repository(&location);
         let NewProject { name, policy, .. } = new;
@@ -64,6 +68,9 @@ impl Engine {
         asked: &Asked,
     ) -> Result<Done<Project>> {
         let ProjectRevision { name, policy } = revision;
+        if let Some(policy) = &policy {
+            self.may_use(policy, asked)?;
+        }
         let by = asked.by.clone();
         let command = Command::Revise { name, policy: policy.map(Box::new), by };
         self.ask_project(id, &command, asked).await

@@ -103,6 +103,7 @@ impl Engine {
     ) -> Result<(), String> {
         let commit = spec.manifest().map(|manifest| manifest.commit.clone()).unwrap_or_default();
         let env = self.environment(spec, phase, lease).await.map_err(|e| e.to_string())?;
+        let pass_env = self.agent_of(spec).await.map_err(|e| e.to_string())?.env;
         self.hand_over_outbox(lease).await;
         let request = SpawnRequest {
             sandbox: lease.sandbox,
@@ -110,7 +111,7 @@ impl Engine {
             epoch: lease.epoch,
             commit,
             env,
-            pass_env: spec.policy().agent_env.clone(),
+            pass_env,
             lease_ms: lease.lease_ms,
             hide: self.inner.hidden.clone(),
             protect: spec

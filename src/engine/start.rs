@@ -12,7 +12,8 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::{
-    Engine, EngineError, Inner, duties, heartbeats, membership, projector, reactor, watchdog,
+    Engine, EngineError, Inner, Programs, duties, heartbeats, membership, projector, reactor,
+    watchdog,
 };
 use crate::commands::Commands;
 use crate::private;
@@ -36,6 +37,8 @@ pub struct Settings {
     pub hidden: Vec<PathBuf>,
     /// What this machine keeps of the tokens' secret; none where the store has all of it.
     pub host_key: Option<[u8; 32]>,
+    /// What policies may choose by name.
+    pub programs: Programs,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +106,7 @@ impl Engine {
                 api_url: settings.api_url,
                 hidden: settings.hidden,
                 allowances: super::allowance::Allowances::default(),
+                programs: settings.programs,
                 manifests: Mutex::new(BTreeMap::new()),
                 beats,
                 calm: Mutex::default(),

@@ -15,7 +15,7 @@ use super::body::Body;
 use super::error::Refusal;
 use super::extract::{Path, Query};
 use super::paging::Paging;
-use crate::engine::{Asked, EngineError};
+use crate::engine::EngineError;
 
 /// What a new key shall be good for.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -41,7 +41,7 @@ pub(super) async fn create(
     principal: Principal,
     body: Body<NewKey>,
 ) -> Result<(StatusCode, Json<KeyMade>), Refusal> {
-    let asked = Asked { by: principal.name, keyed: body.keyed, expected: body.expected };
+    let asked = principal.asks((body.keyed, body.expected));
     let NewKey { name, scopes, project, expires_at } = body.value;
     let grant = Grant { name, scopes: scopes.into_iter().collect(), project, expires_at };
     let minted = api.engine.create_access_key(grant, &asked).await?;
@@ -68,7 +68,7 @@ pub(super) async fn revoke(
     Path(id): Path<AccessKeyId>,
     body: Body<RevokeBody>,
 ) -> Result<Json<KeyWritten>, Refusal> {
-    let asked = Asked { by: principal.name, keyed: body.keyed, expected: body.expected };
+    let asked = principal.asks((body.keyed, body.expected));
     let reason = body.value.reason.unwrap_or_else(|| "asked to revoke".to_owned());
     let done = api.engine.revoke_access_key(id, &reason, &asked).await?;
     Ok(Json(KeyWritten { id, position: done.position.0, version: done.version }))

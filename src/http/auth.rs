@@ -13,17 +13,19 @@ use specline_aggregates::{AccessKeyId, ProjectId, SandboxId};
 use std::collections::BTreeMap;
 
 use super::Api;
+use super::body::single;
 use super::error::Refusal;
 use super::extract::Path;
 use super::home;
 use super::logins::Failed;
-use crate::engine::{EngineError, PREFIX};
+use crate::engine::{Asked, EngineError, Keyed, PREFIX, Trust};
 
 /// Whoever may call the route, by name and by what they may see.
 #[derive(Debug, Clone)]
 pub(super) struct Principal {
     /// The name to record: `key:NAME`, or what `X-Specline-Actor` says of a local operator.
     pub name: String,
+    trust: Trust,
     key: Option<Arc<AccessKey>>,
 }
 
@@ -41,18 +43,29 @@ pub const ACTOR: &str = "x-specline-actor";
 const MAX_NAME_CHARS: usize = 100;
 
 impl Principal {
-    /// The local operator.
-    fn local(headers: &HeaderMap) -> Self {
+    /// Whoever has no key: the local operator, or anybody where nobody has to say who they are.
+    fn without_key(headers: &HeaderMap, trust: Trust) -> Self {
         let name = headers.get(ACTOR).and_then(|value| value.to_str().ok());
-        let name = name.map(str::trim).filter(|name| !name.is_empty()).unwrap_or("operator");
-        // No person is recorded as a key.
-        let name = name.strip_prefix("key:").unwrap_or(name);
-        Self { name: name.chars().take(MAX_NAME_CHARS).collect(), key: None }
+        Self { name: person(name.unwrap_or_default()), trust, key: None }
     }
 
     fn of_key(key: Arc<AccessKey>) -> Self {
         let name = key.grant().map(|grant| grant.name.as_str()).unwrap_or_default();
-        Self { name: format!("key:{name}"), key: Some(key) }
+        Self { name: format!("key:{name}"), trust: Trust::Guest, key: Some(key) }
+    }
+
+    /// What they ask. An idempotency key is one access key's own, which its id tells: names are
+    /// given twice.
+    pub fn asks(self, (keyed, expected): (Option<Keyed>, Option<u64>)) -> Asked {
+        let keyed = self.owns(keyed);
+        Asked { by: self.name, trust: self.trust, keyed, expected }
+    }
+
+    /// The idempotency key as nobody else's can be.
+    pub fn owns(&self, keyed: Option<Keyed>) -> Option<Keyed> {
+        let keyed = keyed?;
+        let Some(id) = self.key() else { return Some(keyed) };
+        Some(Keyed { key: format!("key:{id}/{}", keyed.key), ..keyed })
     }
 
     pub fn key(&self) -> Option<AccessKeyId> {
@@ -90,6 +103,15 @@ impl Principal {
     }
 }
 
+/// A person's name. Colons stand after the kind of an actor only: nobody's name makes them look
+/// like a key, a sandbox or the engine.
+fn person(given: &str) -> String {
+    let visible = given.chars().filter(|c| !c.is_control());
+    let name: String = visible.map(|c| if c == ':' { '-' } else { c }).collect();
+    let name: String = name.trim().chars().take(MAX_NAME_CHARS).collect();
+    if name.is_empty() { "operator".to_owned() } else { name }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for Principal {
     type Rejection = Refusal;
 
@@ -108,15 +130,18 @@ impl Api {
     ) -> Result<Principal, Refusal> {
         if self.auth == super::Auth::Off {
             home::check(headers, &self.origins)?;
-            return Ok(Principal::local(headers));
+            single(headers, &header::AUTHORIZATION)?;
+            // Only who has the token is the operator; that others are let in makes them nobody.
+            let is_operator = bearer(headers).is_ok_and(|given| self.is_operators(given));
+            let trust = if is_operator { Trust::Host } else { Trust::Guest };
+            return Ok(Principal::without_key(headers, trust));
         }
         let given = bearer(headers)?;
         let from = from(extensions);
         if given.starts_with(PREFIX) {
             return self.by_key(from, given).await;
         }
-        // blake3::Hash compares in constant time.
-        if blake3::hash(given.as_bytes()) != blake3::hash(self.operator.as_bytes()) {
+        if !self.is_operators(given) {
             let detail = "this token opens nothing here";
             return Err(self.login_failed(from, ("token", given), detail));
         }
@@ -125,7 +150,29 @@ impl Api {
                           make a key: specline keys create";
             return Err(self.login_failed(from, ("token", given), detail));
         }
-        Ok(Principal::local(headers))
+        Ok(Principal::without_key(headers, Trust::Host))
+    }
+
+    /// Whether this is the operator's token.
+    fn is_operators(&self, given: &str) -> bool {
+        // blake3::Hash compares in constant time.
+        blake3::hash(given.as_bytes()) == blake3::hash(self.operator.as_bytes())
+    }
+
+    /// Refuses a sandbox's call. Who is somebody else has guessed nothing, and is told so.
+    async fn not_the_sandboxs(&self, from: Option<IpAddr>, given: &str) -> Refusal {
+        let detail = "this route is for the worker in the sandbox, by its own token";
+        let not_yours = || Refusal::new(StatusCode::FORBIDDEN, "not_yours", detail);
+        if self.is_operators(given) {
+            return not_yours();
+        }
+        if given.starts_with(PREFIX) {
+            return match self.by_key(from, given).await {
+                Ok(_) => not_yours(),
+                Err(refusal) => refusal,
+            };
+        }
+        self.login_failed(from, ("sandbox", given), "this token is not this sandbox's")
     }
 
     async fn by_key(&self, from: Option<IpAddr>, given: &str) -> Result<Principal, Refusal> {
@@ -192,16 +239,16 @@ impl FromRequestParts<Api> for Caller {
         if token.is_some_and(|token| token.matches(&given)) {
             Ok(Self(id))
         } else {
-            let (from, detail) = (from(&parts.extensions), "this token is not this sandbox's");
-            Err(api.login_failed(from, ("sandbox", &given), detail))
+            Err(api.not_the_sandboxs(from(&parts.extensions), &given).await)
         }
     }
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
-    let value = headers.get(header::AUTHORIZATION);
-    let value = value.and_then(|value| value.to_str().ok());
-    let token = value.and_then(|value| value.strip_prefix("Bearer "));
+    let value = single(headers, &header::AUTHORIZATION)?.and_then(|value| value.to_str().ok());
+    let parts = value.and_then(|value| value.split_once(' '));
+    let bearer = parts.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let token = bearer.map(|(_, token)| token.trim_start_matches(' '));
     token.filter(|token| !token.is_empty()).ok_or_else(|| {
         let detail = "send `Authorization: Bearer KEY`; `specline keys create` makes one, and a \
                       command line finds its token in .specline/engine.json";

@@ -87,6 +87,7 @@ fn status_of(error: &EngineError) -> StatusCode {
         | EngineError::InvalidInput { .. }
         | EngineError::ReadModels(specline_projections::Error::InvalidCursor(_))
         | EngineError::Snapshot(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        EngineError::Refused { code: "programs_are_named", .. } => StatusCode::FORBIDDEN,
         EngineError::Refused { code: "version_conflict", .. } => StatusCode::PRECONDITION_FAILED,
         EngineError::TooMuch { .. } => StatusCode::TOO_MANY_REQUESTS,
         EngineError::Refused { code: "too_large", .. } => StatusCode::PAYLOAD_TOO_LARGE,

@@ -17,6 +17,7 @@ pub(super) async fn backtest(
     body: Body<Change>,
 ) -> Result<Json<RawJson>, Refusal> {
     body.value.check().map_err(|error| Refusal::invalid(error.to_string()))?;
-    let who = (&*principal.name, body.keyed.as_ref());
+    let keyed = principal.owns(body.keyed);
+    let who = (&*principal.name, keyed.as_ref());
     Ok(Json(api.engine.once(who, api.engine.backtest(&body.value)).await?))
 }

@@ -16,7 +16,7 @@ use super::Api;
 use super::auth::Principal;
 use super::error::Refusal;
 use super::needs::{self, Need, Of};
-use crate::engine::{DraftRequest, Owned};
+use crate::engine::{DraftRequest, EngineError, Owned};
 use crate::request;
 
 /// A refusal on its way to an answer; boxed, as answers are large.
@@ -84,14 +84,25 @@ async fn subject(request: &mut Request, of: Of) -> Result<Vec<Owned>, Refusal> {
 }
 
 impl Api {
-    /// A key that is bound to a project drafts in it, from its tickets.
+    /// A key that is bound to a project drafts in it, from its tickets. What it may not see, and
+    /// what is on this machine, it does not learn from the answer.
     pub(super) async fn may_draft(
         &self,
         principal: &Principal,
         draft: &DraftRequest,
     ) -> Result<(), Refusal> {
         let Some(own) = principal.project() else { return Ok(()) };
-        principal.may_see(self.engine.project_of_draft(draft).await?)?;
+        if let Some(asked) = draft.project {
+            principal.may_see(asked)?;
+        }
+        match self.engine.project_of_draft(draft).await {
+            Ok(project) if project == own => {}
+            Ok(_) | Err(EngineError::InvalidInput { .. } | EngineError::NotFound { .. }) => {
+                let id = "of this repository".to_owned();
+                return Err(EngineError::NotFound { what: "project", id }.into());
+            }
+            Err(other) => return Err(other.into()),
+        }
         let Some(ticket) = draft.source_ticket.map(Owned::Ticket) else { return Ok(()) };
         match self.engine.project_of(ticket).await? {
             Some(project) if project == own => Ok(()),

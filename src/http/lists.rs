@@ -143,5 +143,6 @@ pub(super) async fn rebuild(
         let position = api.engine.rebuild(&name).await?;
         Ok(Rebuilt { name: name.clone(), position })
     };
-    Ok(Json(api.engine.once((&principal.name, body.keyed.as_ref()), rebuild).await?))
+    let keyed = principal.owns(body.keyed);
+    Ok(Json(api.engine.once((&principal.name, keyed.as_ref()), rebuild).await?))
 }

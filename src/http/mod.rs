@@ -2,6 +2,7 @@
 //! refusals into JSON. No rule of the domain stands here.
 
 mod access_keys;
+mod agents;
 mod answers;
 mod audit;
 mod auth;
@@ -236,6 +237,7 @@ pub fn router(api: Api) -> Router {
         .route("/api/v1/tasks/{id}/why", get(tasks::why))
         .route("/api/v1/tickets", get(lists::tickets))
         .route("/api/v1/tickets/{id}", get(tasks::ticket))
+        .route("/api/v1/agents", get(agents::list))
         .route("/api/v1/projections", get(health::projections))
         .route("/api/v1/projections/{name}/rebuild", post(lists::rebuild))
         .route("/api/v1/gates/backtest", post(gates::backtest))

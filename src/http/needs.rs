@@ -144,7 +144,8 @@ pub const ROUTES: &[Route] = &[
     read("/api/v1/audit/proof/{position}", Of::Everything),
     read("/api/v1/audit/consistency", Of::Everything),
     read("/api/v1/events/stream", Of::Handler),
-    // The engine itself.
+    // The engine itself. What may be chosen by name is no project's, and tells nothing of one.
+    read("/api/v1/agents", Of::Handler),
     read("/api/v1/projections", Of::Everything),
     read("/metrics", Of::Everything),
     operate("POST", "/api/v1/gates/backtest", Of::Everything),

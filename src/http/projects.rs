@@ -14,7 +14,7 @@ use super::error::Refusal;
 use super::extract::{Path, Query};
 use super::paging::Paging;
 use super::tasks::Freshness;
-use crate::engine::{Asked, Done, EngineError, NewProject, ProjectRevision};
+use crate::engine::{Done, EngineError, NewProject, ProjectRevision};
 
 type Answer = Result<(StatusCode, Json<ProjectWritten>), Refusal>;
 
@@ -28,7 +28,7 @@ pub(super) async fn create(
     principal: Principal,
     body: Body<NewProject>,
 ) -> Answer {
-    let asked = Asked { by: principal.name, keyed: body.keyed, expected: body.expected };
+    let asked = principal.asks((body.keyed, body.expected));
     let (id, done) = api.engine.create_project(body.value, &asked).await?;
     written(StatusCode::CREATED, id, &done)
 }
@@ -64,7 +64,7 @@ pub(super) async fn revise(
     Path(id): Path<ProjectId>,
     body: Body<ProjectRevision>,
 ) -> Answer {
-    let asked = Asked { by: principal.name, keyed: body.keyed, expected: body.expected };
+    let asked = principal.asks((body.keyed, body.expected));
     let done = api.engine.revise_project(id, body.value, &asked).await?;
     written(StatusCode::OK, id, &done)
 }

@@ -16,7 +16,7 @@ use super::extract::{Path, Query};
 use super::paging::{Limit, SandboxPage};
 use super::specs::{Answer, asked, written};
 use super::tasks::{Freshness, NothingMore};
-use crate::engine::EngineError;
+use crate::engine::{EngineError, Owned};
 
 /// Which sandboxes to list.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -43,9 +43,11 @@ pub(super) async fn list(
         return Err(Refusal::new(StatusCode::FORBIDDEN, "project_bound", detail));
     }
     if let Some(spec) = query.spec {
-        let spec = api.engine.spec(spec).await?;
-        if let Some(brief) = spec.brief() {
-            principal.may_see(brief.project)?;
+        let (spec, own) = (Owned::Spec(spec), principal.project());
+        // Another project's is as if it were not there.
+        match api.engine.project_of(spec).await? {
+            Some(project) if own.is_none_or(|own| own == project) => {}
+            Some(_) | None => return Err(spec.not_found().into()),
         }
     }
     api.at_least(query.at_least).await?;

@@ -108,7 +108,7 @@ pub struct EditBody {
 }
 
 pub(super) fn asked(operator: Principal, (keyed, expected): (Option<Keyed>, Option<u64>)) -> Asked {
-    Asked { by: operator.name, keyed, expected }
+    operator.asks((keyed, expected))
 }
 
 impl Written {

@@ -24,5 +24,5 @@ pub use rebuild::Rebuilt;
 
 pub(crate) use fold::{Of, Projection, Rows};
 pub(crate) use model::{Column, Entries, List, Model, Table};
-pub(crate) use query::{Order, Query, like};
+pub(crate) use query::{Order, Query, cursor_of, like, position_of};
 pub(crate) use value::Value;

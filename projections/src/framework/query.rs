@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use specline_aggregates::Timestamp;
+use specline_aggregates::{Digest, Timestamp};
 
 use super::error::Error;
 use super::model::{Model, Table};
@@ -108,9 +108,8 @@ impl Query {
             Order::Newest => ("ordinal < $", "DESC", i64::MAX),
             Order::Oldest => ("ordinal > $", "ASC", -1),
         };
-        let start = after.map_or(Ok(start), |after| {
-            after.parse().map_err(|_| Error::InvalidCursor(after.chars().take(80).collect()))
-        })?;
+        let list = self.list(direction);
+        let start = after.map_or(Ok(start), |after| position_of(after, &list))?;
         self = self.when(beyond, Value::Int(start));
         let limit = limit.clamp(1, MAX_ROWS);
         let tail = format!("ORDER BY ordinal {direction} LIMIT {}", limit + 1);
@@ -121,8 +120,31 @@ impl Query {
         found.truncate(limit as usize);
         let last = found.last().filter(|_| more).and_then(|row| row.get(2)?.as_int());
         let rows = found.into_iter().map(decode).collect::<Result<_, _>>()?;
-        Ok(Listing { rows, next: last.map(|ordinal| ordinal.to_string()) })
+        Ok(Listing { rows, next: last.map(|ordinal| cursor_of(ordinal, &list)) })
     }
+}
+
+impl Query {
+    /// Tells this list from every other: its table, its conditions and its order.
+    fn list(&self, direction: &str) -> String {
+        format!("{} {direction} {:?} {:?}", self.table.name, self.conditions, self.values)
+    }
+}
+
+/// Letters of a cursor that say of which list it is.
+const LIST_LETTERS: usize = 12;
+
+/// The cursor of `list` behind `position`.
+pub(crate) fn cursor_of(position: i64, list: &str) -> String {
+    let tag = Digest::of(list.as_bytes()).to_string();
+    format!("{position}-{}", &tag[..LIST_LETTERS])
+}
+
+/// The position that a cursor of this very `list` names.
+pub(crate) fn position_of(given: &str, list: &str) -> Result<i64, Error> {
+    let position = given.split_once('-').and_then(|(position, _)| position.parse().ok());
+    let known = position.filter(|position| cursor_of(*position, list) == given);
+    known.ok_or_else(|| Error::InvalidCursor(given.chars().take(80).collect()))
 }
 
 impl ReadModels {

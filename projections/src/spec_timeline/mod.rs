@@ -9,7 +9,8 @@ use specline_aggregates::{Phase, SpecId, Timestamp};
 
 use crate::Envelope;
 use crate::framework::{
-    Column, Error, FoldError, Listing, Model, Of, Projection, Query, ReadModels, Rows, Table, Value,
+    Column, Error, FoldError, Listing, Model, Of, Projection, Query, ReadModels, Rows, Table,
+    Value, cursor_of, position_of,
 };
 
 /// Most entries that one call gives.
@@ -40,8 +41,9 @@ impl ReadModels {
         after: Option<&str>,
         limit: u32,
     ) -> Result<Listing<Entry>, Error> {
-        let invalid = |after: &str| Error::InvalidCursor(after.chars().take(80).collect());
-        let after = after.map_or(Ok(0), |after| after.parse().map_err(|_| invalid(after)))?;
+        let list = format!("{} {spec}", Timeline::TABLE.name);
+        let after = after.map_or(Ok(0), |after| position_of(after, &list))?;
+        let after = u64::try_from(after).unwrap_or_default();
         let limit = limit.clamp(1, MAX_ENTRIES);
         let query = Query::of::<Timeline>()
             .when("key > $", Value::Text(key(spec, after)))
@@ -51,7 +53,8 @@ impl ReadModels {
             query.fetch(self, &format!("ORDER BY key LIMIT {}", limit + 1)).await?;
         let more = rows.len() > limit as usize;
         rows.truncate(limit as usize);
-        let next = rows.last().filter(|_| more).map(|entry| entry.sequence.to_string());
+        let last = rows.last().filter(|_| more).and_then(|row| i64::try_from(row.sequence).ok());
+        let next = last.map(|sequence| cursor_of(sequence, &list));
         Ok(Listing { rows, next })
     }
 }

@@ -4,6 +4,7 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::json;
 
 use super::operation::{Header, Operation, get, post};
+use crate::engine::ProgramsShown;
 use crate::engine::audit::{Consistency, Proof, Trace};
 use crate::engine::backtest::{Change, Report};
 use crate::http::conditions::{EventsQuery, StreamQuery};
@@ -69,6 +70,9 @@ fn own(_: &mut SchemaGenerator) -> Schema {
 
 pub(super) fn engine() -> Vec<Operation> {
     vec![
+        get("/api/v1/agents", "list_agents", "Agents and evaluators that a policy may name.")
+            .query::<tasks::Freshness>()
+            .gives::<ProgramsShown>(),
         get("/api/v1/projections", "list_projections", "Where the read models stand.")
             .query::<tasks::Freshness>()
             .gives::<answers::ProjectionList>(),

@@ -60,6 +60,16 @@ impl Caller {
         Self { http, base, operator: lab.engine.operator_token() }
     }
 
+    /// The same, at an address of its own.
+    pub fn at(lab: &Lab, base: String) -> Self {
+        Self { base, ..Self::of(lab) }
+    }
+
+    /// The local operator's token.
+    pub fn operator(&self) -> &str {
+        &self.operator
+    }
+
     pub fn request(&self, method: &str, path: &str, token: Option<&str>) -> RequestBuilder {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         let request = self.http.request(method, format!("{}{path}", self.base));

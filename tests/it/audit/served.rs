@@ -52,6 +52,7 @@ impl Served {
             api_url,
             hidden: Vec::new(),
             host_key: None,
+            programs: specline::engine::Programs::default(),
         })
         .await
         .unwrap();

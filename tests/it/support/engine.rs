@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use specline::engine::{Asked, DraftRequest, Engine, Settings};
+use specline::engine::{Asked, DraftRequest, Engine, Programs, Settings};
 use specline::http::{self, Access, Api, IDEMPOTENCY_KEY};
 use specline::sandbox::provider::{Adopted, Listed, OrderError};
 use specline::sandbox::{Exited, Handle, Provider, Snapshots, SpawnError, SpawnRequest};
@@ -165,6 +165,7 @@ impl Lab {
             api_url,
             hidden: Vec::new(),
             host_key: None,
+            programs: Programs::default(),
         })
         .await
         .unwrap();

@@ -4,16 +4,25 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test that fails is a test that fails")]
 
 mod adopted;
+mod borders;
 mod cached;
+mod callers;
 mod clocks;
+mod configured;
 mod confined;
 mod foreign;
 mod git_programs;
+mod hangup;
 mod hidden;
 mod links;
 mod log_world;
 mod many_launches;
+mod marks;
 mod modes;
+mod named;
+mod policies;
+mod programs;
 mod sealed;
 mod served;
 mod special_files;
+mod terminal;

@@ -6,7 +6,7 @@ use super::{Decision, check_text};
 use crate::spec::event::{Brief, Event};
 use crate::spec::rejection::Rejection;
 use crate::spec::state::{Spec, Status};
-use crate::{Policy, SpecId};
+use crate::{COMMAND_PREFIX, Policy, SpecId, is_program_name};
 
 /// Longest title, in bytes.
 pub const MAX_TITLE_BYTES: usize = 500;
@@ -56,18 +56,19 @@ pub(crate) fn check_policy(policy: &Policy) -> Result<(), Rejection> {
     let mut names = BTreeSet::from(["gate"]);
     for evaluator in &policy.evaluators {
         let known = !names.insert(&evaluator.name);
-        if evaluator.name.trim().is_empty() || known || evaluator.command.trim().is_empty() {
-            return invalid(
-                "policy.evaluators",
-                "each needs a name of its own (not `gate`) and a command",
-            );
+        if evaluator.name.trim().is_empty() || known {
+            return invalid("policy.evaluators", "each needs a name of its own (not `gate`)");
+        }
+        let blank = !evaluator.is_named() && evaluator.command.trim().is_empty();
+        if blank || evaluator.is_named() && !is_program_name(&evaluator.name) {
+            return invalid("policy.evaluators", "each is a name of the host's, or has a command");
         }
     }
-    let agent = policy.agent.as_str();
-    if agent != "builtin" && agent != "noop" && !agent.starts_with("command:") {
-        return invalid("policy.agent", "must be `builtin` or `command:PROGRAM ARG…`");
+    if policy.named_agent().is_some_and(|name| !is_program_name(name)) {
+        return invalid("policy.agent", "must be `builtin`, a name, or `command:PROGRAM ARG…`");
     }
-    if agent.strip_prefix("command:").is_some_and(|program| program.trim().is_empty()) {
+    let program = policy.agent.strip_prefix(COMMAND_PREFIX);
+    if program.is_some_and(|program| program.trim().is_empty()) {
         return invalid("policy.agent", "names no program after `command:`");
     }
     if policy.sandbox != "process" {
