@@ -1,8 +1,11 @@
 //! Who is let in before the doors open: an engine that others can reach needs a key first, and one
 //! on loopback gets its first key made.
 
+use std::fs::File;
+use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 
 use super::{Exit, Failure, print};
 use crate::engine::{Engine, Stock};
@@ -52,8 +55,8 @@ impl Doors {
     }
 
     /// Refuses an engine that strangers could reach and nobody could use; on loopback the first key
-    /// is made, and shown once.
-    pub async fn check(&self, engine: &Engine) -> Result<(), Failure> {
+    /// is made, and shown once: on a terminal, or in a file of the user's own in the folder `state`.
+    pub async fn check(&self, engine: &Engine, state: &Path) -> Result<(), Failure> {
         if self.access.auth == Auth::Off {
             print::talk(NO_AUTH);
             tracing::warn!("no authentication: every program on this machine may do everything");
@@ -65,12 +68,11 @@ impl Doors {
         match (stock, local) {
             (Stock::Good, _) | (Stock::Spent, true) => Ok(()),
             (Stock::Never, true) => {
-                let Some(key) = engine.create_first_key().await.map_err(failed)? else {
-                    return Ok(());
-                };
-                print::talk("made the first access key, with the scope admin; shown this once:");
-                print::talk(&key);
-                Ok(())
+                let place = FirstKey::prepare(state)?;
+                match engine.create_first_key().await.map_err(failed)? {
+                    Some(key) => place.tell(&key),
+                    None => place.give_up(),
+                }
             }
             (Stock::Never | Stock::Spent, false) => Err(configuration(
                 "there is no key that opens anything, so nobody could use what others can reach; \
@@ -78,6 +80,58 @@ impl Doors {
             )),
         }
     }
+}
+
+/// Where the first key goes. The place is made before the key is: a key that nobody can read is
+/// worse than none.
+enum FirstKey {
+    Terminal,
+    File(PathBuf, File),
+}
+
+impl FirstKey {
+    fn prepare(state: &Path) -> Result<Self, Failure> {
+        if std::io::stderr().is_terminal() {
+            return Ok(Self::Terminal);
+        }
+        let path = state.join(format!("first-key-{}", uuid::Uuid::now_v7().simple()));
+        let make = || {
+            std::fs::create_dir_all(state)?;
+            File::options().write(true).create_new(true).mode(0o600).open(&path)
+        };
+        let file = make().map_err(|error| unwritten(&path, &error))?;
+        Ok(Self::File(path, file))
+    }
+
+    fn tell(self, key: &str) -> Result<(), Failure> {
+        let Self::File(path, mut file) = self else {
+            print::talk("made the first access key, with the scope admin; shown this once:");
+            print::talk(key);
+            return Ok(());
+        };
+        let written = writeln!(file, "{key}").and_then(|()| file.sync_all());
+        written.map_err(|error| unwritten(&path, &error))?;
+        print::talk(&format!(
+            "made the first access key, with the scope admin: it is in {} and nowhere else; keep \
+             it as you keep a password, and remove the file",
+            path.display()
+        ));
+        Ok(())
+    }
+
+    /// There is no key to tell.
+    fn give_up(self) -> Result<(), Failure> {
+        match self {
+            Self::Terminal => Ok(()),
+            Self::File(path, _) => {
+                std::fs::remove_file(&path).map_err(|error| unwritten(&path, &error))
+            }
+        }
+    }
+}
+
+fn unwritten(path: &Path, error: &std::io::Error) -> Failure {
+    configuration(format!("{}, for the first access key: {error}", path.display()))
 }
 
 impl Outside {

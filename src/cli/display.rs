@@ -10,6 +10,7 @@ use specline_aggregates::spec::{Event, LossCause};
 use specline_aggregates::{Finding, Phase, SpecId};
 
 use super::print;
+use crate::plain::one_line;
 use crate::view::{PhaseStatus, SpecView};
 
 /// How often a running bar's clock moves.
@@ -71,6 +72,7 @@ impl Display {
     }
 
     fn say(&self, phase: Option<Phase>, text: &str) {
+        let text = &one_line(text);
         match (&self.bars, phase) {
             (Some(bars), Some(phase)) => bars.say(phase, text),
             (Some(bars), None) => drop(bars.all.println(format!("  {text}"))),

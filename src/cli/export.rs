@@ -39,7 +39,7 @@ fn show(exported: &Export) {
         if !single {
             print::data(&format!("==> {path} <=="));
         }
-        print::data(text.trim_end_matches('\n'));
+        print::document(text.trim_end_matches('\n'));
     }
 }
 

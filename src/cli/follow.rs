@@ -1,6 +1,8 @@
 //! Follows a spec to where it ends, or to where a person has to act. If the engine goes away, this
 //! program takes the log and goes on itself.
 
+use std::sync::OnceLock;
+
 use specline_aggregates::spec::{Event, Status};
 use specline_aggregates::{EventSourced, SpecId, spec::Spec};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -31,6 +33,7 @@ pub async fn follow(
     display: &Display,
 ) -> Result<Followed, Failure> {
     let mut after = display.begins_after();
+    let mut interruptions = Interruptions::listen();
     loop {
         let view = host.api.spec(spec).await;
         match view {
@@ -47,7 +50,7 @@ pub async fn follow(
         let events = tokio::select! {
             events = host.api.events(spec, after, WAIT) => events,
             failure = host.fatal() => return Err(failure),
-            () = interrupted() => return Ok(Followed::Interrupted),
+            () = interruptions.next() => return Ok(Followed::Interrupted),
         };
         match events {
             Ok(events) => {
@@ -78,31 +81,62 @@ fn has_come_to_rest(view: &SpecView) -> bool {
     }
 }
 
-/// Ctrl-C, or a polite request to end.
+/// Ctrl-C, a polite request to end, or a terminal that goes away.
 pub async fn interrupted() {
     Interruptions::listen().next().await;
 }
 
-/// Ctrl-C and polite requests to end, none of which is missed between two looks.
-pub struct Interruptions(Option<(Signal, Signal)>);
+/// Ctrl-C, polite requests to end and hang-ups, none of which is missed between two looks.
+pub struct Interruptions(Option<Heard>);
+
+struct Heard {
+    interrupt: Signal,
+    terminate: Signal,
+    /// None: whoever started this wants it to outlive the terminal.
+    hangup: Option<Signal>,
+}
+
+/// Whether the end of the terminal is a request to end; under `nohup` it is none. Looked at before
+/// the first time that it is listened for, which changes the answer.
+fn hangups_count() -> bool {
+    static COUNT: OnceLock<bool> = OnceLock::new();
+    *COUNT.get_or_init(|| {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        mask.is_none_or(|mask| mask & 1 == 0)
+    })
+}
 
 impl Interruptions {
     #[must_use]
     pub fn listen() -> Self {
-        let both =
-            || Some((signal(SignalKind::interrupt()).ok()?, signal(SignalKind::terminate()).ok()?));
-        Self(both())
+        let heard = |kind| signal(kind).ok();
+        let all = || {
+            let interrupt = heard(SignalKind::interrupt())?;
+            let hangup = if hangups_count() { Some(heard(SignalKind::hangup())?) } else { None };
+            Some(Heard { interrupt, terminate: heard(SignalKind::terminate())?, hangup })
+        };
+        Self(all())
     }
 
     /// The next one.
     pub async fn next(&mut self) {
-        let Some((interrupt, terminate)) = &mut self.0 else {
+        let Some(Heard { interrupt, terminate, hangup }) = &mut self.0 else {
             return drop(tokio::signal::ctrl_c().await);
         };
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
+            () = hung_up(hangup) => {}
         }
+    }
+}
+
+async fn hung_up(hangup: &mut Option<Signal>) {
+    match hangup {
+        Some(hangup) => drop(hangup.recv().await),
+        None => std::future::pending().await,
     }
 }
 

@@ -149,7 +149,7 @@ impl Host {
         };
         let engine = open_engine(place, opened, machine, (&api_url, host_key)).await?;
         if serves {
-            doors.check(&engine).await?;
+            doors.check(&engine, &state).await?;
         }
         let token = engine.operator_token();
         let left = match place {

@@ -81,6 +81,9 @@ pub fn main() -> ExitCode {
     if let Err(failure) = config::prepare(&mut cli, &found) {
         return failed(&failure);
     }
+    if matches!(cli.command, Command::Run(_) | Command::Resume { .. } | Command::Serve(_)) {
+        crate::descriptors::raise();
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
@@ -153,7 +156,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             let mut command = Cli::command();
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut command, "specline", &mut text);
-            print::data(String::from_utf8_lossy(&text).trim_end());
+            print::document(String::from_utf8_lossy(&text).trim_end());
             Ok(Exit::Completed)
         }
         Command::Version => {

@@ -15,6 +15,7 @@ use super::host::{Duties, Host};
 use super::{Exit, Failure, Location, input, print, summary};
 use crate::agent::CommandLine;
 use crate::engine::{DraftRequest, Leave, PolicyInput};
+use crate::plain::one_line;
 
 /// Longest title made from a request, in characters.
 const MAX_TITLE_CHARS: usize = 80;
@@ -32,7 +33,7 @@ pub async fn run(args: &PlaceArgs, run: RunArgs) -> Result<Exit, Failure> {
     let key = format!("run-{}", Uuid::now_v7());
     let id = launch(&place, &mut host, &request, &key).await?;
     let agent = request.policy.as_ref().map(|policy| format!(", agent {}", policy.agent));
-    print::talk(&format!("{title}\n  spec {id}{}", agent.unwrap_or_default()));
+    print::talk(&format!("{}\n  spec {id}{}", one_line(&title), agent.unwrap_or_default()));
     let display = Display::new(id);
     let followed = follow(&place, &mut host, id, &display).await;
     display.finish();

@@ -1,6 +1,7 @@
 //! `specline serve`: an engine that stays, with its API on this machine or for others.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::admission::{Doors, failed_logins, rate};
@@ -9,6 +10,7 @@ use super::follow::Interruptions;
 use super::host::{Duties, Host, Listen};
 use super::location::Location;
 use super::{Exit, Failure, print};
+use crate::descriptors;
 use crate::engine::Leave;
 use crate::http::{Access, Auth, Limits, Origin};
 
@@ -16,6 +18,7 @@ pub async fn serve(args: &PlaceArgs, serve: ServeArgs) -> Result<Exit, Failure> 
     let (place, _) = Location::for_repository(args)?;
     let listen = listen(serve)?;
     let mut interruptions = Interruptions::listen();
+    say_room(listen.doors.as_ref().map(|doors| doors.access.limits.connections));
     let host = Host::listen(&place, Duties::Run, listen).await?;
     let Some(engine) = host.engine() else {
         let message = format!("another engine holds {}", place.shown());
@@ -36,6 +39,18 @@ pub async fn serve(args: &PlaceArgs, serve: ServeArgs) -> Result<Exit, Failure> 
             print::talk("stopped at once; what was under way is done again by the next engine");
             Ok(Exit::Interrupted)
         }
+    }
+}
+
+/// Fewer connections than were asked for are told of.
+fn say_room(asked: Option<NonZeroU32>) {
+    let Some(asked) = asked else { return };
+    let (most, files) = (descriptors::connections(asked), descriptors::limit());
+    if let Some(files) = files.filter(|_| most < asked) {
+        print::talk(&format!(
+            "{most} connections at a time, not {asked}: this process may have {files} files open, \
+             and needs some itself; raise the limit with ulimit -n"
+        ));
     }
 }
 

@@ -9,6 +9,7 @@ use super::args::PlaceArgs;
 use super::display;
 use super::reads::{open, parse_id, spec_at};
 use super::{Exit, Failure, print};
+use crate::plain::one_line;
 use crate::store::{EventLog, Recorded, SideTables, StreamId};
 
 /// Entries read at a time.
@@ -42,6 +43,7 @@ pub async fn timeline(args: &PlaceArgs, spec: &str, json: bool) -> Result<Exit, 
             print::json_line(entry);
         } else {
             let Entry { at, source, kind, text } = entry;
+            let text = one_line(text);
             print::data(format!("{at}  {source:<11}  {kind:<18}  {text}").trim_end());
         }
     }

@@ -32,6 +32,7 @@ mod projects;
 mod quiet;
 mod reactor;
 mod sealer;
+mod shortage;
 mod shown;
 mod spawner;
 mod start;

@@ -11,6 +11,7 @@ use specline_aggregates::spec::{LossCause, Sandbox, Spec, Status};
 use specline_aggregates::{Digest, Epoch, Phase, SandboxId, SpecId, Timestamp, Usage};
 use specline_projections::due_work::DueWork;
 
+use super::shortage::Started;
 use super::{Engine, EngineError, Token};
 use crate::crash_point;
 use crate::protocol::env;
@@ -120,7 +121,12 @@ impl Engine {
                 .into_iter()
                 .collect(),
         };
-        let handle = self.inner.provider.spawn(request).await.map_err(|e| chain(&e))?;
+        let started = self.start_sandbox(&request, lease).await.map_err(|e| e.to_string())?;
+        let handle = match started {
+            Started::Runs(handle) => handle,
+            Started::CalledOff => return Ok(()),
+            Started::Failed(why) => return Err(why),
+        };
         crash_point::reach("spawn_started");
         let handle = Some(handle.as_json().to_owned());
         let side = &self.inner.side;

@@ -39,7 +39,8 @@ pub(super) async fn serve(
     (router, limits): (Router, Limits),
     stop: CancellationToken,
 ) -> io::Result<()> {
-    let room = Arc::new(Semaphore::new(limits.connections.get() as usize));
+    let most = crate::descriptors::connections(limits.connections);
+    let room = Arc::new(Semaphore::new(most.get() as usize));
     let tracker = TaskTracker::new();
     loop {
         let accepted = tokio::select! {

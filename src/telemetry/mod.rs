@@ -11,6 +11,8 @@ use std::str::FromStr;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
+use crate::plain::{Colours, Lines};
+
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Format {
@@ -54,10 +56,20 @@ pub fn finish() {
 
 /// Sends log lines to stderr. What was begun before, by a test say, stays.
 pub fn start(filter: EnvFilter, format: Format) {
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer();
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
-        Format::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
-        Format::Json => lines.json().flatten_event(true).with_current_span(true).boxed(),
+        Format::Text => {
+            let on_terminal = std::io::stderr().is_terminal();
+            let colours = if on_terminal { Colours::Ours } else { Colours::None };
+            let plain = move || Lines::new(std::io::stderr(), colours);
+            lines.with_ansi(on_terminal).with_writer(plain).boxed()
+        }
+        Format::Json => lines
+            .with_writer(std::io::stderr)
+            .json()
+            .flatten_event(true)
+            .with_current_span(true)
+            .boxed(),
     };
     let subscriber = tracing_subscriber::registry().with(lines.with_filter(filter).boxed());
     #[cfg(feature = "otel")]

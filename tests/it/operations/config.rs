@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::support::Project;
 
 fn write(project: &Project, text: &str) {
-    let folder = project.repo().join(".specline");
+    let folder = project.path("home/.config/specline");
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("config.toml"), text).unwrap();
 }
@@ -35,7 +35,7 @@ fn flags_go_before_environment_before_file_before_defaults() {
     assert_eq!(of("log.level"), ("error".into(), "environment".into(), "SPECLINE_LOG".into()));
     let (value, kind, at) = of("server.rate_limit");
     assert_eq!((value, kind), ("9".into(), "file".into()));
-    assert!(at.as_str().unwrap().ends_with(".specline/config.toml:5"), "{at}");
+    assert!(at.as_str().unwrap().ends_with("specline/config.toml:5"), "{at}");
     assert_eq!(of("server.listen"), ("127.0.0.1:0".into(), "default".into(), Value::Null));
 }
 

@@ -8,7 +8,7 @@ use reqwest::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{Http, Project, Running, Said, wait_for};
+use crate::support::{Http, Lab, Project, Running, Said, Start, wait_for};
 
 /// A real `serve`, and how to call it.
 pub struct Served {
@@ -44,6 +44,13 @@ impl Served {
         (answer.status, answer.body)
     }
 
+    /// None while there is no room for the call, or no answer in time.
+    pub fn try_post(&self, path: &str, token: &str, body: &Value) -> Option<(u16, Value)> {
+        let url = format!("{}{path}", self.url);
+        let answer = self.http.call(Method::POST, &url, token, Some((body, Some("once"))))?;
+        Some((answer.status, answer.body))
+    }
+
     /// A new key.
     pub fn key(&self, name: &str, scope: &str, project: Option<&str>) -> String {
         let mut grant = json!({ "name": name, "scopes": [scope] });
@@ -77,20 +84,21 @@ fn limited(project: &Project, n: u32, args: &[&str]) -> Command {
 #[test]
 fn idle_connections_cost_no_sandbox_where_files_are_few() {
     let project = Project::new();
-    let served = Served::start(&project, limited(&project, 64, &["serve"]));
-    let said = served.running.stderr();
-    assert!(said.contains("connections"), "what it was clamped to is said: {said}");
+    let mut command = limited(&project, 64, &["serve"]);
+    // Nobody is kept waiting for long by those who say nothing.
+    command.env("SPECLINE_PATIENCE_SECONDS", "2");
+    let served = Served::start(&project, command);
     let address = served.url.strip_prefix("http://").unwrap().to_owned();
     let idle: Vec<TcpStream> = (0..120).map(|_| TcpStream::connect(&address).unwrap()).collect();
-    // Its own command line finds no room, so the launch is one that waits among the others.
-    let body = json!({
+    let mut body = json!({
         "title": "Limit links", "description": "Limit how many links an API key may create.",
         "repository": project.repo(), "policy": { "agent": project.agent.line() },
     });
-    drop(idle.iter().take(60).map(|one| one.shutdown(std::net::Shutdown::Both)).count());
-    let token = served.operator.clone();
-    let (status, told) = served.post("/api/v1/specs/launch", &token, &body);
-    assert_eq!(status, 202, "{told}");
+    body["policy"]["max_sandbox_losses"] = json!(0);
+    let launched = wait_for("the launch to be answered", || {
+        served.try_post("/api/v1/specs/launch", &served.operator, &body)
+    });
+    assert_eq!(launched.0, 202, "{launched:?}");
     let log = wait_for("the end", || {
         let log = crate::support::Log::parse(&events(&project)?);
         (log.count("SpecCompleted") + log.count("SpecFailed") > 0).then_some(log)
@@ -98,7 +106,18 @@ fn idle_connections_cost_no_sandbox_where_files_are_few() {
     assert_eq!(log.count("SandboxLost"), 0, "{:?}", log.named("SandboxLost"));
     assert_eq!(log.count("SpecCompleted"), 1, "{:?}", log.named("SpecFailed"));
     drop(idle);
-    served.stop();
+    let said = served.stop();
+    assert!(said.stderr.contains("connections at a time, not 12000"), "it is said: {said:?}");
+}
+
+/// More often than a phase may lose a sandbox.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_machine_that_is_short_of_files_loses_no_sandbox() {
+    let lab = Lab::new(Start::ShortOfFiles).await;
+    let spec = lab.execute(specline_aggregates::Policy::default()).await;
+    lab.spawned(1).await;
+    assert_eq!(lab.n_events(spec, "SandboxLost").await, 0);
+    assert_eq!(lab.all_spawned().len(), 1);
 }
 
 /// The log as it stands; none while the engine has no room to answer.
