@@ -9,7 +9,7 @@ use crate::store::{SnapshotKey, SnapshotReport, check_snapshots};
 /// Replays every snapshot that an engine would believe.
 pub(super) async fn check(opened: &Opened) -> Result<SnapshotReport, Failure> {
     // Without the log's secret they can only be counted.
-    let key = opened.side.secret().await.ok().map(|secret| SnapshotKey::of_secret(&secret));
+    let key = opened.secret().await.map(|secret| SnapshotKey::of_secret(&secret));
     let report = check_snapshots(&opened.log, key.as_ref()).await;
     report.map_err(|error| Failure::failed(super::host::chain(&error)))
 }

@@ -7,7 +7,8 @@ use cqrs_es::Aggregate;
 use specline_aggregates::{spec::Spec, task::Task, ticket::Ticket};
 
 use super::args::PlaceArgs;
-use super::{Exit, Failure, Place, adopted};
+use super::{Exit, Failure, Place, adopted, host_key};
+use crate::engine::token_key;
 use crate::store::verify::Scan;
 use crate::store::{Clock, EventLog, OpenError, PgLog, SideTables, SqliteLog, postgres};
 
@@ -26,12 +27,34 @@ pub struct Opened {
     pub log: Arc<dyn EventLog>,
     pub side: Arc<dyn SideTables>,
     pub rows: Arc<dyn Scan>,
+    keeper: Keeper,
+}
+
+/// Who keeps the secret of a log's tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keeper {
+    /// The state folder and the log's file, one half each.
+    Host,
+    /// The database that nodes share.
+    Store,
 }
 
 impl Opened {
-    fn of<L: EventLog + SideTables + Scan + 'static>(log: L) -> Self {
+    fn of<L: EventLog + SideTables + Scan + 'static>(log: L, keeper: Keeper) -> Self {
         let log = Arc::new(log);
-        Self { log: log.clone(), side: log.clone(), rows: log }
+        Self { log: log.clone(), side: log.clone(), rows: log, keeper }
+    }
+
+    /// The secret of this log's tokens, where this user has it.
+    pub async fn secret(&self) -> Option<[u8; 32]> {
+        let salt = self.side.secret().await.ok()?;
+        match self.keeper {
+            Keeper::Store => Some(salt),
+            Keeper::Host => {
+                let key = host_key::look(&self.log.identity().log_id.to_string())?;
+                Some(token_key(&key, &salt))
+            }
+        }
     }
 }
 
@@ -86,11 +109,13 @@ impl Location {
                 let opened =
                     tokio::task::spawn_blocking(move || SqliteLog::open_read_only(&path)).await;
                 let opened = opened.map_err(|error| Failure::failed(error.to_string()))?;
-                opened.map(Opened::of).map_err(|error| unopened(&error))
+                let opened = opened.map(|log| Opened::of(log, Keeper::Host));
+                opened.map_err(|error| unopened(&error))
             }
             Self::Postgres(url) => {
                 let opened = PgLog::open_read_only(url).await;
-                opened.map(Opened::of).map_err(|error| unopened(&error))
+                let opened = opened.map(|log| Opened::of(log, Keeper::Store));
+                opened.map_err(|error| unopened(&error))
             }
         }
     }
@@ -108,7 +133,7 @@ pub(super) async fn take_files(place: &Place) -> Result<Option<Opened>, Failure>
                 adopted::require(&place.log)?;
             }
             adopted::remember(&place.log, log.identity().log_id)?;
-            Ok(Some(Opened::of(log)))
+            Ok(Some(Opened::of(log, Keeper::Host)))
         }
         Err(OpenError::Busy { .. }) => Ok(None),
         Err(error @ OpenError::Newer { .. }) => Err(Failure::new(Exit::Busy, error.to_string())),
@@ -123,7 +148,7 @@ pub(super) async fn join(url: &str) -> Result<Opened, Failure> {
         ..postgres::Settings::new(url)
     };
     match PgLog::open(settings).await {
-        Ok(log) => Ok(Opened::of(log)),
+        Ok(log) => Ok(Opened::of(log, Keeper::Store)),
         Err(error @ postgres::OpenError::Newer { .. }) => {
             Err(Failure::new(Exit::Busy, error.to_string()))
         }

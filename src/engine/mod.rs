@@ -54,7 +54,7 @@ pub use policy_input::PolicyInput;
 pub use programs::{MISSING, Program, ProgramShown, Programs, ProgramsShown};
 pub use projects::{NewProject, ProjectRevision};
 pub use shown::{ContextShown, PhaseShown};
-pub use start::{Leave, Settings, StartError};
+pub use start::{Leave, Settings, StartError, token_key};
 pub use token::Token;
 
 pub use crate::commands::{Done, Keyed};

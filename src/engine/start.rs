@@ -51,8 +51,10 @@ pub enum StartError {
     Engine(#[from] EngineError),
 }
 
-/// Neither whoever reads the log nor whoever has this machine's part alone can make a token.
-fn token_key(host_key: &[u8; 32], salt: &[u8; 32]) -> [u8; 32] {
+/// The secret of a log's tokens, of two halves: neither whoever reads the log nor whoever has this
+/// machine's part alone can make one.
+#[must_use]
+pub fn token_key(host_key: &[u8; 32], salt: &[u8; 32]) -> [u8; 32] {
     *blake3::keyed_hash(host_key, salt).as_bytes()
 }
 

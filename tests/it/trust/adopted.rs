@@ -94,7 +94,8 @@ fn a_log_that_was_moved_is_obeyed_and_a_copy_of_it_becomes_its_own() {
     let adopted = on_copy(&["log", "adopt", "--as-copy", "--json"]);
     assert_eq!(adopted.code(), 0, "{adopted:?}");
     assert_eq!(on_copy(&["resume"]).code(), 0);
-    let secret = |log_id: &str| fs::read(project.path("state").join(log_id).join("secret")).unwrap();
+    let secret =
+        |log_id: &str| fs::read(project.path("state").join(log_id).join("secret")).unwrap();
     let copied = identity(&adopted);
     let folders = fs::read_dir(project.path("state")).unwrap().flatten();
     let logs: Vec<String> = folders
@@ -223,7 +224,8 @@ fn a_rotated_secret_makes_old_tokens_worthless() {
     for file in ["log.db", "log.db-wal", "read.db"] {
         let bytes = fs::read(project.repo().join(".specline").join(file)).unwrap_or_default();
         let secret = project.path("state");
-        let log_id = fs::read_dir(secret).unwrap().flatten().find(|e| e.path().join("secret").exists());
+        let log_id =
+            fs::read_dir(secret).unwrap().flatten().find(|e| e.path().join("secret").exists());
         let key = fs::read(log_id.unwrap().path().join("secret")).unwrap();
         assert!(!bytes.windows(key.len()).any(|part| part == key), "{file}");
     }
