@@ -32,7 +32,8 @@ pub use json::RawJson;
 pub use manifest::Manifest;
 pub use phase::{Mode, Phase, UnknownPhase};
 pub use policy::{
-    Backoff, Budget, COMMAND_PREFIX, Evaluator, GatePolicy, Limits, Policy, is_program_name,
+    Backoff, Budget, COMMAND_PREFIX, Evaluator, GatePolicy, IsolationNeed, Limits, Policy,
+    is_program_name,
 };
 pub use timestamp::{InvalidTimestamp, Timestamp};
 pub use usage::Usage;

@@ -122,6 +122,23 @@ impl Evaluator {
     }
 }
 
+/// How strongly a sandbox must be kept apart from its machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IsolationNeed {
+    /// As strongly as the machine can.
+    #[default]
+    Any,
+    /// By bubblewrap or Landlock; where there is neither, nothing is started.
+    Required,
+}
+
+impl IsolationNeed {
+    const fn is_any(&self) -> bool {
+        matches!(self, Self::Any)
+    }
+}
+
 /// The choices and limits of one spec. Every field has a default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -136,6 +153,9 @@ pub struct Policy {
     pub agent_env: Vec<String>,
     /// `process` is the only provider so far.
     pub sandbox: String,
+    /// What keeps a sandbox apart, at least.
+    #[serde(skip_serializing_if = "IsolationNeed::is_any")]
+    pub isolation: IsolationNeed,
     /// Phases whose output a person must approve.
     pub approvals: BTreeSet<Phase>,
     /// Programs that judge an output after the built-in gate.
@@ -159,6 +179,7 @@ impl Default for Policy {
             agent: "builtin".into(),
             agent_env: Vec::new(),
             sandbox: "process".into(),
+            isolation: IsolationNeed::Any,
             approvals: BTreeSet::new(),
             evaluators: Vec::new(),
             approval_deadline_ms: None,

@@ -104,6 +104,7 @@ impl Driver {
             epoch,
             instance: InstanceId::new(Uuid::now_v7()),
             provider: "process".to_owned(),
+            isolation: None,
             worker_version: env!("CARGO_PKG_VERSION").to_owned(),
         });
         self.order(id, sandbox(), attach).await?;

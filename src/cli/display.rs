@@ -11,6 +11,7 @@ use specline_aggregates::{Finding, Phase, SpecId};
 
 use super::print;
 use crate::plain::one_line;
+use crate::sandbox::isolation::WEAK;
 use crate::view::{PhaseStatus, SpecView};
 
 /// How often a running bar's clock moves.
@@ -156,8 +157,14 @@ pub(super) fn line(event: &Event, spec: SpecId) -> Option<(Option<Phase>, String
         let next = if retry_at.is_some() { "; there will be another" } else { "" };
         let text = format!("attempt {attempt} failed ({}): {message}{next}", kind.as_str());
         Some((Some(*phase), text))
-    } else if let Event::SandboxAttached { epoch, provider, .. } = event {
-        Some((None, format!("sandbox {epoch} is up ({provider})")))
+    } else if let Event::SandboxAttached { epoch, provider, isolation, .. } = event {
+        let apart = match isolation.as_deref() {
+            Some(WEAK) => ", WEAK ISOLATION: the agent may do whatever you may",
+            Some("landlock") => ", Landlock",
+            Some("bubblewrap") => ", bubblewrap",
+            Some(_) | None => "",
+        };
+        Some((None, format!("sandbox {epoch} is up ({provider}{apart})")))
     } else if let Event::SandboxLost { epoch, cause, .. } = event {
         Some((None, format!("sandbox {epoch} was lost: {}", told(cause))))
     } else if let Event::ApprovalRequested { phase, output, .. } = event {

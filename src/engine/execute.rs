@@ -11,7 +11,7 @@ use specline_aggregates::spec::command::{
 };
 use specline_aggregates::spec::{Brief, Command, ManifestRef, Repository, Spec, Status};
 use specline_aggregates::{
-    Budget, Digest, Phase, Policy, ProjectId, RawJson, SpecId, TicketId, Usage,
+    Budget, Digest, IsolationNeed, Phase, Policy, ProjectId, RawJson, SpecId, TicketId, Usage,
 };
 
 use super::judging::blob_of;
@@ -21,6 +21,7 @@ use super::projects::Settled;
 use super::{Engine, EngineError};
 use crate::commands::{Actor, CommandError, Done, Keyed, Order, Origin};
 use crate::sandbox::SnapshotError;
+use crate::sandbox::isolation::WEAK;
 use crate::store::{Blob, StreamHead};
 
 /// What a draft is made of.
@@ -124,9 +125,22 @@ impl Engine {
         Ok((id, self.commands().spec(id, &command, order).await?))
     }
 
+    /// Why this node starts no sandbox under `policy`; none where it does.
+    pub(super) fn too_weak_for(&self, policy: &Policy) -> Option<String> {
+        let weak = self.inner.provider.isolation() == Some(WEAK);
+        (policy.isolation == IsolationNeed::Required && weak).then(|| {
+            "isolation is required, and neither bubblewrap nor Landlock is used on this machine: \
+             install the package `bubblewrap`, and look at `specline doctor`"
+                .to_owned()
+        })
+    }
+
     /// A provider that is not here is told at once, and never replaced by another.
     fn check_provider(&self, policy: &Policy) -> Result<()> {
         let ours = self.inner.provider.name();
+        if let Some(problem) = self.too_weak_for(policy) {
+            return Err(EngineError::InvalidInput { field: "policy.isolation", problem });
+        }
         if policy.sandbox == ours {
             return Ok(());
         }

@@ -8,7 +8,9 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use specline_aggregates::{Backoff, Budget, Evaluator, GatePolicy, Limits, Phase, Policy};
+use specline_aggregates::{
+    Backoff, Budget, Evaluator, GatePolicy, IsolationNeed, Limits, Phase, Policy,
+};
 
 use crate::config::nearest;
 
@@ -27,6 +29,8 @@ pub struct PolicyInput {
     agent_env: Vec<String>,
     /// `process` is the only provider so far.
     sandbox: Option<String>,
+    /// `required`: nothing is started where neither bubblewrap nor Landlock works.
+    isolation: IsolationNeed,
     /// Phases whose output a person must approve.
     approvals: BTreeSet<Phase>,
     /// Programs that judge an output after the built-in gate, by names that `GET /api/v1/agents`
@@ -78,6 +82,7 @@ const POLICY: Shape = Shape::Names(&[
     ("agent", Shape::Any),
     ("agent_env", Shape::Any),
     ("sandbox", Shape::Any),
+    ("isolation", Shape::Any),
     ("approvals", Shape::Any),
     ("evaluators", Shape::List(&EVALUATOR)),
     ("approval_deadline_ms", Shape::Any),
@@ -115,6 +120,7 @@ impl From<PolicyInput> for Policy {
             agent: input.agent.unwrap_or(default.agent),
             agent_env: input.agent_env,
             sandbox: input.sandbox.unwrap_or(default.sandbox),
+            isolation: input.isolation,
             approvals: input.approvals,
             evaluators: input.evaluators,
             approval_deadline_ms: input.approval_deadline_ms,

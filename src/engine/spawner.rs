@@ -102,6 +102,9 @@ impl Engine {
         phase: Phase,
         lease: &Lease,
     ) -> Result<(), String> {
+        if let Some(problem) = self.too_weak_for(spec.policy()) {
+            return Err(problem);
+        }
         let commit = spec.manifest().map(|manifest| manifest.commit.clone()).unwrap_or_default();
         let env = self.environment(spec, phase, lease).await.map_err(|e| e.to_string())?;
         let pass_env = self.agent_of(spec).await.map_err(|e| e.to_string())?.env;

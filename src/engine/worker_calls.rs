@@ -43,6 +43,7 @@ impl Engine {
             epoch: attach.epoch,
             instance: attach.instance,
             provider: self.inner.provider.name().to_owned(),
+            isolation: self.inner.provider.isolation().map(str::to_owned),
             worker_version: attach.worker_version.clone(),
         });
         self.by_sandbox(&lease, &command, keyed).await?;

@@ -14,6 +14,9 @@ use super::confine::{self, View};
 /// `subreaper`.
 pub const VARIABLE: &str = "SPECLINE_ISOLATION";
 
+/// What nothing keeps apart.
+pub const WEAK: &str = "weak";
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Isolation {
@@ -118,6 +121,16 @@ impl Isolation {
     #[must_use]
     pub const fn is_weak(&self) -> bool {
         matches!(self, Self::Subreaper)
+    }
+
+    /// In one word, for events and lines.
+    #[must_use]
+    pub const fn strength(&self) -> &'static str {
+        match self {
+            Self::Bubblewrap { .. } => "bubblewrap",
+            Self::Landlock { .. } => "landlock",
+            Self::Subreaper => WEAK,
+        }
     }
 
     /// The words for `specline doctor` and a run's summary.

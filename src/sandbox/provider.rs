@@ -219,6 +219,12 @@ pub trait Provider: Send + Sync {
         self.name().to_owned()
     }
 
+    /// What keeps its sandboxes apart from the machine: `bubblewrap`, `landlock`, or `weak`; none
+    /// where it cannot be said.
+    fn isolation(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Tells the sandboxes where an engine is now. A worker that cannot reach its own looks there.
     fn announce(&self, _api_url: &str) -> io::Result<()> {
         Ok(())

@@ -225,6 +225,10 @@ pub enum Event {
         sandbox: SandboxId,
         instance: InstanceId,
         provider: String,
+        /// What keeps it apart from its machine: `bubblewrap`, `landlock`, or `weak`. None: from
+        /// before it was written down.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        isolation: Option<String>,
         worker_version: String,
         manifest: Digest,
         commit: String,

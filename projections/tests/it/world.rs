@@ -184,6 +184,7 @@ impl World {
             epoch,
             instance: InstanceId::new(instance),
             provider: "process".into(),
+            isolation: None,
             worker_version: "0.1.0".into(),
         };
         self.spec(id, &Command::Attach(attach))

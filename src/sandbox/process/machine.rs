@@ -107,6 +107,10 @@ impl Provider for LocalMachine {
         "process"
     }
 
+    fn isolation(&self) -> Option<&'static str> {
+        Some(self.options.isolation.strength())
+    }
+
     fn place(&self) -> String {
         self.place.clone()
     }

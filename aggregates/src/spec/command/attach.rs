@@ -11,6 +11,8 @@ pub struct AttachSandbox {
     pub epoch: Epoch,
     pub instance: InstanceId,
     pub provider: String,
+    /// What keeps the sandbox apart from its machine, where the provider says.
+    pub isolation: Option<String>,
     pub worker_version: String,
 }
 
@@ -30,6 +32,7 @@ impl AttachSandbox {
                 sandbox: id,
                 instance: self.instance,
                 provider: self.provider.clone(),
+                isolation: self.isolation.clone(),
                 worker_version: self.worker_version.clone(),
                 manifest: manifest.digest,
                 commit: manifest.commit.clone(),

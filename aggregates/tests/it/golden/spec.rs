@@ -165,6 +165,7 @@ pub(super) fn findings() -> Vec<Finding> {
 /// A policy with every field set.
 fn policy() -> Box<Policy> {
     Box::new(Policy {
+        isolation: specline_aggregates::IsolationNeed::Any,
         limits: BTreeMap::from([(
             Phase::Explore,
             Limits { time_ms: 60_000, turns: 5, attempts: 2 },
@@ -340,6 +341,7 @@ fn attempts() -> Vec<Sample<Event>> {
                 sandbox: sandbox(),
                 instance: instance(1),
                 provider: "process".to_owned(),
+                isolation: None,
                 worker_version: "0.1.0".to_owned(),
                 manifest: Digest::of(b"manifest"),
                 commit: "c0ffee".to_owned(),

@@ -170,6 +170,7 @@ impl Run {
             epoch: self.spec.epoch(),
             instance: instance(n),
             provider: "process".to_owned(),
+            isolation: None,
             worker_version: "0.1.0".to_owned(),
         })
     }
