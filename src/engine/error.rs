@@ -20,9 +20,12 @@ pub enum EngineError {
     #[error("{field}: {problem}")]
     InvalidInput { field: &'static str, problem: String },
     #[error("the repository cannot be read: {0}")]
-    Snapshot(#[from] SnapshotError),
+    Snapshot(#[source] SnapshotError),
     #[error("the log cannot be used right now: {0}")]
     Transient(String),
+    /// More is asked for than is done at once.
+    #[error("{0}")]
+    Busy(String),
     #[error("{0}")]
     Corrupt(String),
     #[error("{0}")]
@@ -47,7 +50,7 @@ impl EngineError {
             Self::Refused { code, .. } | Self::TooMuch { code, .. } => code,
             Self::InvalidInput { .. } => "invalid_input",
             Self::Snapshot(_) => "repository_unreadable",
-            Self::Transient(_) => "unavailable",
+            Self::Transient(_) | Self::Busy(_) => "unavailable",
             Self::Corrupt(_) => "corrupt",
             Self::Newer(_)
             | Self::ReadModels(
@@ -66,7 +69,7 @@ impl EngineError {
     /// Whether asking again later may help.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Transient(_))
+        matches!(self, Self::Transient(_) | Self::Busy(_))
     }
 
     /// A newer program has written what this one must not touch, or the log is another's now: this
@@ -87,6 +90,15 @@ impl EngineError {
             Vec::new()
         };
         Self::Refused { code: rejection.code(), message: rejection.to_string(), findings }
+    }
+}
+
+impl From<SnapshotError> for EngineError {
+    fn from(error: SnapshotError) -> Self {
+        if matches!(error, SnapshotError::Busy { .. }) {
+            return Self::Busy(error.to_string());
+        }
+        Self::Snapshot(error)
     }
 }
 

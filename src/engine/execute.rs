@@ -20,7 +20,6 @@ use super::policy_input::{PolicyInput, strict_or_none};
 use super::projects::Settled;
 use super::{Engine, EngineError};
 use crate::commands::{Actor, CommandError, Done, Keyed, Order, Origin};
-use crate::sandbox::SnapshotError;
 use crate::sandbox::isolation::WEAK;
 use crate::store::{Blob, StreamHead};
 
@@ -174,10 +173,7 @@ impl Engine {
         let id = spec.id().map(|id| id.to_string()).unwrap_or_default();
         let key = format!("{id}-{run}");
         let taken = self.inner.snapshots.take_in_turn(PathBuf::from(location), key).await;
-        let snapshot = taken.map_err(|error| match error {
-            SnapshotError::Busy { .. } => EngineError::Transient(error.to_string()),
-            other => EngineError::Snapshot(other),
-        })?;
+        let snapshot = taken?;
         for skipped in &snapshot.skipped {
             tracing::warn!(path = %skipped.path, reason = ?skipped.reason, "left out of the snapshot");
         }

@@ -25,10 +25,10 @@ pub use error::GitError;
 use run::Bounds;
 
 /// A call in a person's folder: listing the largest trees on a cold disk takes less.
-const READING_LIMIT: Duration = Duration::from_secs(120);
+const READING_LIMIT: Duration = Duration::from_mins(2);
 
 /// A call on a repository of ours, which may read and write every file of a large tree.
-const OWN_LIMIT: Duration = Duration::from_secs(600);
+const OWN_LIMIT: Duration = Duration::from_mins(10);
 
 /// One call of git, being put together.
 pub(crate) struct Git {

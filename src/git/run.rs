@@ -53,9 +53,11 @@ pub(super) fn run(
     what: &'static str,
     bounds: &Bounds,
 ) -> Result<Output, GitError> {
-    let failed = |source: io::Error| match source.kind() {
-        io::ErrorKind::NotFound => GitError::Missing,
-        _ => GitError::Io { what, source },
+    let failed = |source: io::Error| {
+        if source.kind() == io::ErrorKind::NotFound {
+            return GitError::Missing;
+        }
+        GitError::Io { what, source }
     };
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(failed)?;
     let mut call = Call::of(child).map_err(failed)?;
@@ -191,7 +193,7 @@ impl Pipe {
     }
 
     fn drain(&mut self) -> io::Result<()> {
-        let mut buffer = [0; 64 * 1024];
+        let mut buffer = [0; 16 * 1024];
         while let Some(file) = &mut self.file {
             match file.read(&mut buffer) {
                 Ok(0) => self.file = None,
@@ -232,7 +234,7 @@ mod tests {
         run(shell(script), "test", &Bounds::within(limit))
     }
 
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_mins(1);
 
     #[test]
     fn both_outputs_are_read_however_much_it_is() {

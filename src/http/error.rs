@@ -59,6 +59,7 @@ impl From<EngineError> for Refusal {
             | EngineError::NotFound { .. }
             | EngineError::InvalidInput { .. }
             | EngineError::Snapshot(_)
+            | EngineError::Busy(_)
             | EngineError::NotHere(_)
             | EngineError::Corrupt(_)
             | EngineError::Newer(_)
@@ -95,9 +96,10 @@ fn status_of(error: &EngineError) -> StatusCode {
             StatusCode::INTERNAL_SERVER_ERROR
         }
         EngineError::Refused { .. } | EngineError::NotHere(_) => StatusCode::CONFLICT,
-        EngineError::Transient(_) | EngineError::Newer(_) | EngineError::ReadModels(_) => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        EngineError::Transient(_)
+        | EngineError::Busy(_)
+        | EngineError::Newer(_)
+        | EngineError::ReadModels(_) => StatusCode::SERVICE_UNAVAILABLE,
         EngineError::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

@@ -67,7 +67,7 @@ impl Folder {
         match openat2(&self.fd, path, flags, Mode::empty(), resolve) {
             Ok(fd) => regular::regular(fd)
                 .and_then(|(file, size)| regular::read_bounded(&file, size, max_bytes))
-                .map_err(|error| self.at(path, error)),
+                .map_err(|error| self.at(path, &error)),
             // A kernel without it, a filter that forbids it, or a path with something in it: the
             // walk does the same and can say which part it is.
             Err(_) => self.read_by_walk(path, max_bytes),
@@ -78,7 +78,7 @@ impl Folder {
         let (parent, name) = self.split(path)?;
         let folder = self.folder(parent)?;
         let read = regular::read_at(&folder.fd, Path::new(name), max_bytes);
-        read.map_err(|error| self.at(path, error))
+        read.map_err(|error| self.at(path, &error))
     }
 
     /// What `name` in this folder is, itself, not what it may point to; none when it is not there.
@@ -86,7 +86,7 @@ impl Folder {
         match statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(found) => Ok(Some(FileType::from_raw_mode(found.st_mode))),
             Err(Errno::NOENT) => Ok(None),
-            Err(error) => Err(self.at(Path::new(name), error.into())),
+            Err(error) => Err(self.at(Path::new(name), &error.into())),
         }
     }
 
@@ -94,10 +94,10 @@ impl Folder {
     pub fn size(&self, path: &Path) -> io::Result<u64> {
         let (parent, name) = self.split(path)?;
         let found = statat(&self.folder(parent)?.fd, name, AtFlags::SYMLINK_NOFOLLOW);
-        let found = found.map_err(|error| self.at(path, error.into()))?;
+        let found = found.map_err(|error| self.at(path, &error.into()))?;
         match regular::unfit(FileType::from_raw_mode(found.st_mode)) {
             None => Ok(u64::try_from(found.st_size).unwrap_or_default()),
-            Some(unfit) => Err(self.at(path, unfit.into())),
+            Some(unfit) => Err(self.at(path, &unfit.into())),
         }
     }
 
@@ -111,7 +111,7 @@ impl Folder {
                 continue;
             }
             if names.len() == max {
-                return Err(self.at(Path::new(""), Unfit::TooMany(max).into()));
+                return Err(self.at(Path::new(""), &Unfit::TooMany(max).into()));
             }
             names.push(OsStr::from_bytes(name).to_owned());
         }
@@ -120,6 +120,7 @@ impl Folder {
     }
 
     /// Whether there is nothing in this folder.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.names(1).is_ok_and(|names| names.is_empty())
     }
@@ -128,7 +129,7 @@ impl Folder {
     pub fn remove(&self, name: &OsStr) -> io::Result<()> {
         match unlinkat(&self.fd, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(error) => Err(self.at(Path::new(name), error.into())),
+            Err(error) => Err(self.at(Path::new(name), &error.into())),
         }
     }
 
@@ -147,17 +148,17 @@ impl Folder {
         temporary.push(format!(".{}{ending}", Uuid::now_v7()));
         match self.write_new(&temporary, bytes) {
             Ok(()) => Ok(temporary),
-            Err(error) => Err(self.given_up(&temporary, name, error)),
+            Err(error) => Err(self.given_up(&temporary, name, &error)),
         }
     }
 
     /// Gives a file that was begun its name; the change of the folder is on disk when this returns.
     pub fn put(&self, temporary: &OsStr, name: &OsStr) -> io::Result<()> {
         let put = renameat(&self.fd, temporary, &self.fd, name).and_then(|()| fsync(&self.fd));
-        put.map_err(|error| self.given_up(temporary, name, error.into()))
+        put.map_err(|error| self.given_up(temporary, name, &error.into()))
     }
 
-    fn given_up(&self, temporary: &OsStr, name: &OsStr, error: io::Error) -> io::Error {
+    fn given_up(&self, temporary: &OsStr, name: &OsStr, error: &io::Error) -> io::Error {
         // Best effort: the error that counts is the one that came first.
         let _ = unlinkat(&self.fd, temporary, AtFlags::empty());
         self.at(Path::new(name), error)
@@ -194,7 +195,7 @@ impl Folder {
         self.check(path)?;
         match (path.parent(), path.file_name()) {
             (Some(parent), Some(name)) => Ok((parent, name)),
-            _ => Err(self.at(path, Unfit::Outside.into())),
+            _ => Err(self.at(path, &Unfit::Outside.into())),
         }
     }
 
@@ -202,11 +203,11 @@ impl Folder {
         if path.components().all(|part| matches!(part, Component::Normal(_))) {
             return Ok(());
         }
-        Err(self.at(path, Unfit::Outside.into()))
+        Err(self.at(path, &Unfit::Outside.into()))
     }
 
     /// `error`, with the path that it is about.
-    fn at(&self, path: &Path, error: io::Error) -> io::Error {
+    fn at(&self, path: &Path, error: &io::Error) -> io::Error {
         let shown =
             if path.as_os_str().is_empty() { self.shown.clone() } else { self.shown.join(path) };
         match error.get_ref().and_then(|inner| inner.downcast_ref::<Unfit>()) {
@@ -243,6 +244,8 @@ mod tests {
     use super::*;
     use crate::untrusted::is_unfit;
 
+    type Read = fn(&Folder, &Path, u64) -> io::Result<Vec<u8>>;
+
     fn bench() -> (tempfile::TempDir, Folder) {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir_all(dir.path().join("root/a/b")).unwrap();
@@ -259,7 +262,6 @@ mod tests {
         symlink("../../outside", dir.path().join("root/a/link")).unwrap();
         symlink("b/file", dir.path().join("root/a/file")).unwrap();
         let path = |path| Path::new(path);
-        type Read = fn(&Folder, &Path, u64) -> io::Result<Vec<u8>>;
         for read in [Folder::read as Read, Folder::read_by_walk as Read] {
             assert_eq!(read(&folder, path("a/b/file"), 4).unwrap(), b"ours");
             assert!(is_unfit(&read(&folder, path("a/b/file"), 3).unwrap_err()));

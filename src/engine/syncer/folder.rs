@@ -33,7 +33,8 @@ pub(super) async fn choose(
         let folder = if n == 1 { format!("specs/{slug}") } else { format!("specs/{slug}-{n}") };
         let (root_of, name) = (root.clone(), folder.clone());
         let free = tokio::task::spawn_blocking(move || is_free(&root_of, &name, id)).await;
-        let free = free.map_err(io::Error::other).and_then(|free| free).map_err(unwritten)?;
+        let free = free.map_err(io::Error::other).and_then(|free| free);
+        let free = free.map_err(|error| unwritten(&error))?;
         // Two specs that are synced at the same time must not meet in one folder.
         let mark = format!("folder/{}/{folder}", root.display());
         if free && engine.reserve(&mark, id).await? {

@@ -109,7 +109,7 @@ impl Engine {
         let ours: Vec<_> = spec.exported().to_vec();
         let written =
             tokio::task::spawn_blocking(move || write::write_all(&root, &files, &ours)).await;
-        written.map_err(io::Error::other).and_then(|written| written).map_err(unwritten)
+        written.map_err(io::Error::other).and_then(|done| done).map_err(|e| unwritten(&e))
     }
 
     async fn complete_sync(
@@ -151,7 +151,7 @@ fn repository(spec: &Spec) -> Result<PathBuf, EngineError> {
 }
 
 /// What people read when a file or a folder is in the way.
-fn unwritten(error: io::Error) -> EngineError {
+fn unwritten(error: &io::Error) -> EngineError {
     let what = "the spec's files could not be written";
     EngineError::Internal { what, cause: error.to_string() }
 }
