@@ -23,9 +23,12 @@ pub(super) fn by_hand(output: &Value) -> Result<String, Failure> {
     })?;
     let line = crate::agent::CommandLine::parse(&editor)
         .map_err(|error| Failure::usage(format!("$EDITOR: {error}")))?;
-    let file = std::env::temp_dir().join(format!("specline-edit-{}.json", uuid::Uuid::now_v7()));
+    let name = format!("specline-edit-{}.json", uuid::Uuid::now_v7());
+    let file = std::env::temp_dir().join(&name);
     let failed = |error: std::io::Error| Failure::failed(format!("{}: {error}", file.display()));
-    std::fs::write(&file, format!("{output:#}\n")).map_err(failed)?;
+    let folder = Folder::root(&std::env::temp_dir()).map_err(failed)?;
+    let made = folder.create(name.as_ref(), format!("{output:#}\n").as_bytes());
+    made.map_err(failed)?;
     let status = Command::new(&line.program).args(&line.args).arg(&file).status();
     let text = std::fs::read_to_string(&file).map_err(failed);
     // Best effort: it lies in the folder for temporary files.

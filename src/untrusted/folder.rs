@@ -21,6 +21,9 @@ use super::regular;
 const OPEN_FOLDER: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
+/// What a repository's files are made with; the umask takes from it.
+const SHARED: Mode = Mode::from_raw_mode(0o666);
+
 /// A folder, held open: what is asked of it later is asked of this very one.
 #[derive(Debug)]
 pub struct Folder {
@@ -146,7 +149,7 @@ impl Folder {
         let mut temporary = OsString::from(".");
         temporary.push(name);
         temporary.push(format!(".{}{ending}", Uuid::now_v7()));
-        match self.write_new(&temporary, bytes) {
+        match self.write_new(&temporary, bytes, SHARED) {
             Ok(()) => Ok(temporary),
             Err(error) => Err(self.given_up(&temporary, name, &error)),
         }
@@ -158,15 +161,20 @@ impl Folder {
         put.map_err(|error| self.given_up(temporary, name, &error.into()))
     }
 
+    /// Makes the file `name` with these bytes, for its owner alone; one that is there is an error.
+    pub fn create(&self, name: &OsStr, bytes: &[u8]) -> io::Result<()> {
+        let made = self.write_new(name, bytes, Mode::RUSR | Mode::WUSR);
+        made.map_err(|error| self.at(Path::new(name), &error))
+    }
+
     fn given_up(&self, temporary: &OsStr, name: &OsStr, error: &io::Error) -> io::Error {
         // Best effort: the error that counts is the one that came first.
         let _ = unlinkat(&self.fd, temporary, AtFlags::empty());
         self.at(Path::new(name), error)
     }
 
-    fn write_new(&self, name: &OsStr, bytes: &[u8]) -> io::Result<()> {
+    fn write_new(&self, name: &OsStr, bytes: &[u8], mode: Mode) -> io::Result<()> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
-        let mode = Mode::from_raw_mode(0o666);
         let mut file = File::from(openat(&self.fd, name, flags | OFlags::CLOEXEC, mode)?);
         file.write_all(bytes)?;
         file.sync_all()
@@ -304,7 +312,9 @@ mod tests {
         assert_eq!(fs::read(dir.path().join("outside/file")).unwrap(), b"secret");
         assert_eq!(inner.names(3).unwrap(), ["file", "fresh", "link"]);
         assert!(is_unfit(&inner.names(2).unwrap_err()));
+        assert!(inner.create(OsStr::new("fresh"), b"").is_err());
         inner.remove(OsStr::new("fresh")).unwrap();
+        inner.create(OsStr::new("fresh"), b"mine").unwrap();
         inner.remove(OsStr::new("fresh")).unwrap();
         assert_eq!(inner.kind(OsStr::new("fresh")).unwrap(), None);
     }
