@@ -1,6 +1,6 @@
-//! Texts of others as a terminal may have them: nothing that moves its cursor, sets its title, turns
-//! the order of letters around or looks like a line of ours. All that is printed for people comes
-//! through here; JSON does not, whose readers are programs.
+//! Texts of others as a terminal may have them: nothing that moves its cursor, sets its title,
+//! turns the order of letters around or looks like a line of ours. All that is printed for people
+//! comes through here; JSON does not, whose readers are programs.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -12,12 +12,9 @@ const INSTEAD: char = '\u{fffd}';
 /// DEL, C1, and the marks, embeddings, overrides and isolates of the Unicode Bidirectional
 /// Algorithm (UAX #9, 2). Line breaks and tabs are text.
 const fn is_obeyed(c: char) -> bool {
-    match c {
-        '\n' | '\t' => false,
-        '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' => true,
-        '\u{61c}' | '\u{200e}' | '\u{200f}' => true,
-        _ => matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'),
-    }
+    let steers = matches!(c, '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}') && c != '\n' && c != '\t';
+    let mark = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}');
+    steers || mark || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// `text` with a replacement in the place of each character that a terminal would obey. A line

@@ -55,7 +55,7 @@ impl Doors {
     }
 
     /// Refuses an engine that strangers could reach and nobody could use; on loopback the first key
-    /// is made, and shown once: on a terminal, or in a file of the user's own in the folder `state`.
+    /// is made, and shown once: on a terminal, or in a file of the user's own in `state`.
     pub async fn check(&self, engine: &Engine, state: &Path) -> Result<(), Failure> {
         if self.access.auth == Auth::Off {
             print::talk(NO_AUTH);

@@ -1,5 +1,5 @@
-//! The one place that prints: data on stdout, talk on stderr. What is for people is made plain here,
-//! whoever said it; what is for programs goes out as it is.
+//! The one place that prints: data on stdout, talk on stderr. What is for people is made plain
+//! here, whoever said it; what is for programs goes out as it is.
 #![expect(clippy::print_stderr, reason = "this is the command line's voice")]
 
 use std::io::{IsTerminal, Write};

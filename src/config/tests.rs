@@ -60,9 +60,8 @@ fn a_wrong_value_says_where_it_stands() {
     let error = file("[log\nformat = 1").unwrap_err();
     assert!(matches!(error, Error::Malformed { line: 1, .. }), "{error:?}");
     let missing = PathBuf::from("/nonexistent/config.toml");
-    assert!(
-        matches!(File::open(&missing, Whose::User), Err(Error::Unreadable { path, .. }) if path == missing)
-    );
+    let opened = File::open(&missing, Whose::User);
+    assert!(matches!(opened, Err(Error::Unreadable { path, .. }) if path == missing));
 }
 
 #[test]
@@ -86,5 +85,34 @@ fn passwords_are_never_shown() {
         let shown = shown.unwrap();
         assert!(shown.contains("db/specs") && shown.contains("***"), "{shown}");
         assert!(!format!("{:?}", config.entries).contains("hunter2"), "{shown}");
+    }
+}
+
+#[test]
+fn programs_have_names_and_commands() {
+    let of = |text: &str| {
+        let sources = Sources { files: vec![file(text).unwrap()], ..Sources::new(&none) };
+        Config::read(sources).map(|config| config.programs)
+    };
+    let text = "[agents.mine]\ncommand = [\"agent\", \"two words\"]\nenv = [\"A\", \"B\"]\n\
+                time_s = 3\n[evaluators.house]\ncommand = \"/bin/judge -x\"\n";
+    let programs = of(text).unwrap();
+    let mine = &programs.agents["mine"];
+    assert_eq!(mine.command, "agent 'two words'");
+    assert_eq!((mine.env.join(" "), mine.time_ms), ("A B".to_owned(), Some(3_000)));
+    assert_eq!(programs.evaluators["house"].time_ms, None);
+    for (text, said) in [
+        ("[agents.a]\ndriver = \"command\"\n", "it needs `command`"),
+        ("[agents.a]\ncommand = \"./agent\"\n", "a relative path"),
+        ("[agents.a]\ncommand = \"agent 'x\"\n", "an open quote"),
+        ("[agents.a]\ncommand = \"x\"\ndriver = \"docker\"\n", "is no driver"),
+        ("[agents.builtin]\ncommand = \"x\"\n", "none of the engine's own"),
+        ("[agents.\"a b\"]\ncommand = \"x\"\n", "a name has"),
+        ("[evaluators.a]\ncommand = \"x\"\ntime_s = 0\n", "is no time"),
+        ("[agents.a]\ncomand = \"x\"\n", "there is no key `agents.a.comand`"),
+        ("[evaluators.a]\ncommand = \"x\"\nenv = [\"A\"]\n", "no key `evaluators.a.env`"),
+    ] {
+        let error = of(text).unwrap_err().to_string();
+        assert!(error.contains(said), "{text}: {error}");
     }
 }

@@ -137,15 +137,15 @@ impl Shape {
             (Self::Names(known), Value::Object(fields)) => fields.iter().try_for_each(|field| {
                 let (name, value) = field;
                 let found = known.iter().find(|(known, _)| known == name);
-                let known = known.iter().map(|(known, _)| *known);
-                let (_, shape) = found.ok_or_else(|| unknown(place, name, known.collect()))?;
+                let known: Vec<&str> = known.iter().map(|(known, _)| *known).collect();
+                let (_, shape) = found.ok_or_else(|| unknown(place, name, &known))?;
                 shape.check(value, &format!("{place}.{name}"))
             }),
             (Self::Phases(shape), Value::Object(fields)) => {
                 fields.iter().try_for_each(|(name, value)| {
                     let known = Phase::ALL.map(Phase::as_str);
                     if !known.contains(&name.as_str()) {
-                        return Err(unknown(place, name, known.to_vec()));
+                        return Err(unknown(place, name, &known));
                     }
                     shape.check(value, &format!("{place}.{name}"))
                 })
@@ -159,7 +159,7 @@ impl Shape {
     }
 }
 
-fn unknown(place: &str, name: &str, known: Vec<&str>) -> String {
+fn unknown(place: &str, name: &str, known: &[&str]) -> String {
     let hint = match nearest(name, known.iter().copied()) {
         Some(meant) => format!("did you mean `{meant}`?"),
         None => format!("it has {}", known.join(", ")),

@@ -108,8 +108,8 @@ impl Query {
             Order::Newest => ("ordinal < $", "DESC", i64::MAX),
             Order::Oldest => ("ordinal > $", "ASC", -1),
         };
-        let list = self.list(direction);
-        let start = after.map_or(Ok(start), |after| position_of(after, &list))?;
+        let of_list = self.list(direction);
+        let start = after.map_or(Ok(start), |after| position_of(after, &of_list))?;
         self = self.when(beyond, Value::Int(start));
         let limit = limit.clamp(1, MAX_ROWS);
         let tail = format!("ORDER BY ordinal {direction} LIMIT {}", limit + 1);
@@ -120,7 +120,7 @@ impl Query {
         found.truncate(limit as usize);
         let last = found.last().filter(|_| more).and_then(|row| row.get(2)?.as_int());
         let rows = found.into_iter().map(decode).collect::<Result<_, _>>()?;
-        Ok(Listing { rows, next: last.map(|ordinal| cursor_of(ordinal, &list)) })
+        Ok(Listing { rows, next: last.map(|ordinal| cursor_of(ordinal, &of_list)) })
     }
 }
 

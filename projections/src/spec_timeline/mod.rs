@@ -41,8 +41,8 @@ impl ReadModels {
         after: Option<&str>,
         limit: u32,
     ) -> Result<Listing<Entry>, Error> {
-        let list = format!("{} {spec}", Timeline::TABLE.name);
-        let after = after.map_or(Ok(0), |after| position_of(after, &list))?;
+        let of_list = format!("{} {spec}", Timeline::TABLE.name);
+        let after = after.map_or(Ok(0), |after| position_of(after, &of_list))?;
         let after = u64::try_from(after).unwrap_or_default();
         let limit = limit.clamp(1, MAX_ENTRIES);
         let query = Query::of::<Timeline>()
@@ -54,7 +54,7 @@ impl ReadModels {
         let more = rows.len() > limit as usize;
         rows.truncate(limit as usize);
         let last = rows.last().filter(|_| more).and_then(|row| i64::try_from(row.sequence).ok());
-        let next = last.map(|sequence| cursor_of(sequence, &list));
+        let next = last.map(|sequence| cursor_of(sequence, &of_list));
         Ok(Listing { rows, next })
     }
 }

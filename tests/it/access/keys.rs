@@ -64,7 +64,7 @@ async fn what_a_key_does_is_recorded_under_its_name() {
     let spec: SpecId = drafted.body["id"].as_str().unwrap().parse().unwrap();
     let metadata = lab.events(spec).await[0].metadata.clone();
     let metadata: serde_json::Value = serde_json::from_str(&metadata).unwrap();
-    assert_eq!(metadata["actor"], "person:ci", "a person cannot pass for a key");
+    assert_eq!(metadata["actor"], "person:key-ci", "a person cannot pass for a key");
     assert_eq!(metadata.get("key_id"), None);
 }
 

@@ -166,8 +166,8 @@ async fn nobody_gets_in_by_a_route_that_is_not_for_them() {
             world.expect(route, *stranger, 401).await;
         }
         if route.need == Need::SandboxToken {
-            world.expect(route, ("an admin's key", Some(&good.key)), 401).await;
-            world.expect(route, ("the operator", Some(&caller.operator)), 401).await;
+            world.expect(route, ("an admin's key", Some(&good.key)), 403).await;
+            world.expect(route, ("the operator", Some(&caller.operator)), 403).await;
         } else {
             world.expect(route, ("a sandbox", Some(&world.sandbox_token)), 401).await;
         }

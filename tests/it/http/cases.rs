@@ -119,6 +119,7 @@ pub fn reads() -> Vec<Case> {
         open("/api/docs"),
         open("/api/docs/page.js"),
         open("/api/docs/page.css"),
+        open("/api/v1/agents"),
         open("/api/v1/projections"),
         read("/api/docs/errors/{code}", "/api/docs/errors/not_found", "/api/docs/errors/none"),
     ]

@@ -8,7 +8,7 @@ use reqwest::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{Http, Lab, Project, Running, Said, Start, wait_for};
+use crate::support::{Http, Lab, Project, Running, Said, Start, process, wait_for};
 
 /// A real `serve`, and how to call it.
 pub struct Served {
@@ -44,13 +44,6 @@ impl Served {
         (answer.status, answer.body)
     }
 
-    /// None while there is no room for the call, or no answer in time.
-    pub fn try_post(&self, path: &str, token: &str, body: &Value) -> Option<(u16, Value)> {
-        let url = format!("{}{path}", self.url);
-        let answer = self.http.call(Method::POST, &url, token, Some((body, Some("once"))))?;
-        Some((answer.status, answer.body))
-    }
-
     /// A new key.
     pub fn key(&self, name: &str, scope: &str, project: Option<&str>) -> String {
         let mut grant = json!({ "name": name, "scopes": [scope] });
@@ -81,29 +74,33 @@ fn limited(project: &Project, n: u32, args: &[&str]) -> Command {
     command
 }
 
+/// Its sandbox dies while they are there, so that another has to be started beside them.
 #[test]
 fn idle_connections_cost_no_sandbox_where_files_are_few() {
     let project = Project::new();
+    project.agent.on("explore", "once held hold go");
     let mut command = limited(&project, 64, &["serve"]);
     // Nobody is kept waiting for long by those who say nothing.
     command.env("SPECLINE_PATIENCE_SECONDS", "2");
     let served = Served::start(&project, command);
-    let address = served.url.strip_prefix("http://").unwrap().to_owned();
-    let idle: Vec<TcpStream> = (0..120).map(|_| TcpStream::connect(&address).unwrap()).collect();
-    let mut body = json!({
+    let body = json!({
         "title": "Limit links", "description": "Limit how many links an API key may create.",
         "repository": project.repo(), "policy": { "agent": project.agent.line() },
     });
-    body["policy"]["max_sandbox_losses"] = json!(0);
-    let launched = wait_for("the launch to be answered", || {
-        served.try_post("/api/v1/specs/launch", &served.operator, &body)
-    });
+    let launched = served.post("/api/v1/specs/launch", &served.operator, &body);
     assert_eq!(launched.0, 202, "{launched:?}");
+    project.wait_for_call("explore");
+    let address = served.url.strip_prefix("http://").unwrap().to_owned();
+    let idle: Vec<TcpStream> = (0..120).map(|_| TcpStream::connect(&address).unwrap()).collect();
+    for pid in process::workers(project.root()) {
+        process::signal(pid, Signal::KILL);
+    }
     let log = wait_for("the end", || {
         let log = crate::support::Log::parse(&events(&project)?);
         (log.count("SpecCompleted") + log.count("SpecFailed") > 0).then_some(log)
     });
-    assert_eq!(log.count("SandboxLost"), 0, "{:?}", log.named("SandboxLost"));
+    let lost = log.named("SandboxLost");
+    assert_eq!(lost.len(), 1, "only the one that was killed: {lost:?}");
     assert_eq!(log.count("SpecCompleted"), 1, "{:?}", log.named("SpecFailed"));
     drop(idle);
     let said = served.stop();
