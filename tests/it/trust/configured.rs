@@ -67,10 +67,13 @@ fn how_log_lines_look_may_be_said_and_the_users_own_word_goes_first() {
     assert!(project.start(command).wait().stdout.contains("\"11\""));
 }
 
+/// Puts something in the place of a file.
+type Make = dyn Fn(&std::path::Path);
+
 /// What is there instead of a file costs nobody their memory or their time.
 #[test]
 fn what_is_no_plain_file_is_refused_at_once() {
-    let make: [(&str, &dyn Fn(&std::path::Path)); 4] = [
+    let make: [(&str, &Make); 4] = [
         ("a link to a device", &|path| symlink("/dev/zero", path).unwrap()),
         ("a link", &|path| {
             fs::write(path.with_extension("other"), "").unwrap();
