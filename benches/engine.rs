@@ -9,7 +9,10 @@ use std::sync::Arc;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use specline::bench::workflow::Driver;
 use specline::commands::Commands;
-use specline::store::{AggregateStore, Clock, EventLog, Position, SqliteLog};
+use specline::store::chain::{Content, GENESIS, chain_hash};
+use specline::store::{
+    AggregateStore, Clock, EventLog, Position, Recorded, SnapshotKey, SqliteLog, StreamId,
+};
 use specline_aggregates::spec::Spec;
 use specline_aggregates::{EventSourced, SpecId};
 use tokio::runtime::Runtime;
@@ -75,6 +78,44 @@ async fn replay_all(log: &dyn EventLog) -> HashMap<Uuid, Spec> {
     }
 }
 
+/// Loads of specs that are in no cache, and what of that the check of their chains is.
+fn cold_loads(criterion: &mut Criterion, runtime: &Runtime, filled: &Filled) {
+    let page = runtime.block_on(filled.log.read_all(Position(0), 1_000)).unwrap();
+    let mut ids: Vec<Uuid> = page.iter().map(|event| event.stream.aggregate_id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let store = AggregateStore::<Spec>::new(Arc::clone(&filled.log));
+    let stream = |id: &Uuid| StreamId { aggregate_type: "Spec".to_owned(), aggregate_id: *id };
+    let streams: Vec<Vec<Recorded>> = ids
+        .iter()
+        .map(|id| runtime.block_on(filled.log.read_stream(&stream(id), 0, 1_000)).unwrap())
+        .collect();
+    criterion.bench_function("specs/cold loads of some", |bencher| {
+        bencher.iter(|| {
+            for id in &ids {
+                store.forget(*id);
+                black_box(runtime.block_on(store.load(*id)).unwrap());
+            }
+        });
+    });
+    criterion.bench_function("specs/the hashes of their chains alone", |bencher| {
+        bencher.iter(|| streams.iter().for_each(|events| chain(events)));
+    });
+}
+
+fn chain(events: &[Recorded]) {
+    let last = events.iter().fold(GENESIS, |previous, event| {
+        let content = Content {
+            event_type: &event.event_type,
+            event_version: &event.event_version,
+            payload: &event.payload,
+            metadata: &event.metadata,
+        };
+        chain_hash(&previous, &event.stream, event.sequence, content)
+    });
+    assert_eq!(Some(last), events.last().map(|event| event.hash));
+}
+
 fn replay(criterion: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
     let filled = fill(&runtime);
@@ -91,7 +132,9 @@ fn replay(criterion: &mut Criterion) {
         });
     });
     group.finish();
-    let store = AggregateStore::<Spec>::new(Arc::clone(&filled.log));
+    cold_loads(criterion, &runtime, &filled);
+    let store = AggregateStore::<Spec>::new(Arc::clone(&filled.log))
+        .with_snapshots(SnapshotKey::of_secret(&[7; 32]));
     let steps = |spec: &Spec| spec.current().map_or(0, |state| state.steps.by_name.len());
     criterion.bench_function("specs/load from a snapshot and its tail", |bencher| {
         bencher.iter(|| {

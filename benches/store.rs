@@ -14,11 +14,12 @@ use cqrs_es::{Aggregate, DomainEvent};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
+use specline::store::chain::{Content, GENESIS, chain_hash};
 use specline::store::{
-    AggregateStore, Append, Clock, Commit, EventLog, Expected, NewEvent, Position, SnapshotKey,
-    SqliteLog, StreamHead, StreamId,
+    AggregateStore, Append, Clock, Commit, EventLog, Expected, NewEvent, Position, Recorded,
+    SnapshotKey, SqliteLog, StreamHead, StreamId,
 };
-use specline_aggregates::{DecodeError, EventSourced, IllegalTransition};
+use specline_aggregates::{DecodeError, Digest, EventSourced, IllegalTransition};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
@@ -258,6 +259,15 @@ fn replay(criterion: &mut Criterion) {
             assert_eq!(state.finished, REPLAYED);
         });
     });
+    // What of that the check of the chain is: it should be a tenth at most.
+    let events = runtime.block_on(every_event(&*log, &stream));
+    group.bench_function("100,000 hashes of its chain alone", |bencher| {
+        bencher.iter(|| {
+            let last = events.iter().fold(GENESIS, |previous, event| chained(&previous, event));
+            assert_eq!(Some(last), events.last().map(|event| event.hash));
+        });
+    });
+    drop(events);
     group.bench_function("100,000 events of the log, decoded", |bencher| {
         bencher.iter(|| runtime.block_on(read_and_decode(&*log)));
     });
@@ -283,6 +293,27 @@ async fn replay_stream(log: &dyn EventLog, stream: &StreamId) -> Steps {
             state.evolve(&event).unwrap();
         }
     }
+}
+
+async fn every_event(log: &dyn EventLog, stream: &StreamId) -> Vec<Recorded> {
+    let mut events = Vec::new();
+    loop {
+        let page = log.read_stream(stream, events.len() as u64, 1_000).await.unwrap();
+        if page.is_empty() {
+            return events;
+        }
+        events.extend(page);
+    }
+}
+
+fn chained(previous: &Digest, event: &Recorded) -> Digest {
+    let content = Content {
+        event_type: &event.event_type,
+        event_version: &event.event_version,
+        payload: &event.payload,
+        metadata: &event.metadata,
+    };
+    chain_hash(previous, &event.stream, event.sequence, content)
 }
 
 async fn read_and_decode(log: &dyn EventLog) {

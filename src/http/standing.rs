@@ -9,7 +9,7 @@ use specline_aggregates::access_key::{AccessKey, Scope};
 use tokio::time::Instant;
 
 use super::auth::Principal;
-use crate::engine::{Engine, EngineError};
+use crate::engine::Engine;
 
 /// How often. With what a node may know late, a stream ends within two seconds.
 const LOOK_EVERY: Duration = Duration::from_millis(750);
@@ -29,7 +29,7 @@ struct Held {
 
 impl Standing {
     /// As it is now, when it was let in.
-    pub async fn of(engine: &Engine, principal: &Principal) -> Result<Self, EngineError> {
+    pub fn of(engine: &Engine, principal: &Principal) -> Self {
         let started = Instant::now();
         let mut key = None;
         if let (Some(id), Some(as_let_in)) = (principal.key(), principal.access_key()) {
@@ -43,7 +43,7 @@ impl Standing {
             };
             key = Some(Held { id, as_let_in, expires });
         }
-        Ok(Self { key, due: started + LOOK_EVERY })
+        Self { key, due: started + LOOK_EVERY }
     }
 
     /// Resolves when it is time to look.

@@ -49,7 +49,7 @@ pub(super) async fn stream(
         None => api.engine.head(),
     };
     let Ok(open) = Arc::clone(&api.streams).try_acquire_owned() else { return Err(too_many()) };
-    let standing = Standing::of(&api.engine, &principal).await?;
+    let standing = Standing::of(&api.engine, &principal);
     let heartbeat = query.heartbeat.map_or(HEARTBEAT, |s| Duration::from_secs(s.clamp(1, 60)));
     let filter = query.filter(&principal);
     let engine = api.engine.clone();

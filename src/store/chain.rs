@@ -43,6 +43,16 @@ pub fn chain_hash(
     sequence: u64,
     content: Content<'_>,
 ) -> Digest {
+    chain_hash_with(previous, (stream, sequence), content, &Digest::of(content.metadata.as_bytes()))
+}
+
+/// The same, where the hash of the metadata is known: events of one append share theirs.
+pub(super) fn chain_hash_with(
+    previous: &Digest,
+    (stream, sequence): (&StreamId, u64),
+    content: Content<'_>,
+    metadata: &Digest,
+) -> Digest {
     // Hashed at once: many small parts would each cost as much as a block.
     let mut whole = Vec::with_capacity(320);
     let mut part = |bytes: &[u8]| {
@@ -57,7 +67,7 @@ pub fn chain_hash(
     part(content.event_type.as_bytes());
     part(content.event_version.as_bytes());
     part(blake3::hash(content.payload.as_bytes()).as_bytes());
-    part(blake3::hash(content.metadata.as_bytes()).as_bytes());
+    part(metadata.as_bytes());
     Digest::of(&whole)
 }
 

@@ -6,18 +6,45 @@ use std::collections::HashMap;
 
 use specline_aggregates::Digest;
 
-use super::chain::{Content, GENESIS, chain_hash};
+use super::chain::{Content, GENESIS, chain_hash_with};
 use super::{LogError, Recorded, StreamId};
+
+/// The last metadata that was hashed: events of one append share theirs.
+#[derive(Default)]
+struct Metadata<'a>(Option<(&'a str, Digest)>);
+
+impl<'a> Metadata<'a> {
+    fn hash(&mut self, text: &'a str) -> Digest {
+        match self.0 {
+            Some((last, hash)) if last == text => hash,
+            Some(_) | None => {
+                let hash = Digest::of(text.as_bytes());
+                self.0 = Some((text, hash));
+                hash
+            }
+        }
+    }
+}
 
 /// Checks an event against the hash of the one before it in its stream.
 pub(super) fn check(event: &Recorded, previous: &Digest) -> Result<(), LogError> {
+    check_with(event, previous, &mut Metadata::default())
+}
+
+fn check_with<'a>(
+    event: &'a Recorded,
+    previous: &Digest,
+    metadata: &mut Metadata<'a>,
+) -> Result<(), LogError> {
     let content = Content {
         event_type: &event.event_type,
         event_version: &event.event_version,
         payload: &event.payload,
         metadata: &event.metadata,
     };
-    if chain_hash(previous, &event.stream, event.sequence, content) == event.hash {
+    let place = (&event.stream, event.sequence);
+    let metadata = metadata.hash(&event.metadata);
+    if chain_hash_with(previous, place, content, &metadata) == event.hash {
         return Ok(());
     }
     let cause = "its content does not match its hash, or the hash of the event before it; see \
@@ -33,8 +60,9 @@ pub(super) fn check_run(events: &[Recorded], before: Option<Digest>) -> Result<(
         None if first.sequence == 1 => GENESIS,
         None => return Err(corrupt(first, GONE)),
     };
+    let mut metadata = Metadata::default();
     for event in events {
-        check(event, &previous)?;
+        check_with(event, &previous, &mut metadata)?;
         previous = event.hash;
     }
     Ok(())
@@ -70,12 +98,14 @@ impl<'a> Page<'a> {
     }
 
     pub(super) fn check(&self) -> Result<(), LogError> {
+        let mut metadata = Metadata::default();
         for event in self.events {
             let before = match event.sequence {
                 1 => Some(&GENESIS),
                 sequence => self.hashes.get(&(&event.stream, sequence.saturating_sub(1))),
             };
-            check(event, before.ok_or_else(|| corrupt(event, GONE))?)?;
+            let before = before.ok_or_else(|| corrupt(event, GONE))?;
+            check_with(event, before, &mut metadata)?;
         }
         Ok(())
     }

@@ -25,7 +25,8 @@ impl SnapshotKey {
     /// The code of a state: BLAKE3, keyed, of seven parts, each written as its length in bytes
     /// (unsigned, 64 bits, big-endian) and then its bytes: the tag, the aggregate's type, its id
     /// (16 bytes), version, head's hash, format, and the state.
-    pub(super) fn code(
+    #[must_use]
+    pub fn code(
         &self,
         stream: &StreamId,
         head: StreamHead,

@@ -76,12 +76,11 @@ const QUICKLY_CHECKED: u64 = 64 * 1024 * 1024;
 /// SQLite's own check of its file, as far as a start can wait for it.
 fn sound(path: &Path, connection: &Connection) -> Result<(), OpenError> {
     let size = std::fs::metadata(path).map_or(0, |about| about.len());
-    let sql = match size {
-        0 => return Ok(()),
-        ..=FULLY_CHECKED => "PRAGMA integrity_check(1)",
-        ..=QUICKLY_CHECKED => "PRAGMA quick_check(1)",
-        _ => return Ok(()),
-    };
+    if size == 0 || size > QUICKLY_CHECKED {
+        return Ok(());
+    }
+    let sql =
+        if size <= FULLY_CHECKED { "PRAGMA integrity_check(1)" } else { "PRAGMA quick_check(1)" };
     let said: String = connection
         .query_row(sql, [], |row| row.get(0))
         .map_err(|error| OpenError::sqlite(path, &error))?;

@@ -222,6 +222,7 @@ fn verify_finds_a_changed_byte() {
     let project = Project::new();
     assert_eq!(project.run(&[]).code(), 0);
     project.ok(&["log", "verify"]);
+    let design = project.log().in_phase("OutputSubmitted", "design")[0].position;
     let mut n_changed = 0;
     for name in ["log.db", "log.db-wal"] {
         let path = project.repo().join(".specline").join(name);
@@ -238,7 +239,6 @@ fn verify_finds_a_changed_byte() {
     assert!(n_changed > 0, "the output is in the log");
     let said = project.specline(&["log", "verify"]);
     assert_eq!(said.code(), 1, "{said:?}");
-    let design = project.log().in_phase("OutputSubmitted", "design")[0].position;
     assert!(said.stderr.contains(&design.to_string()), "it names the event: {said:?}");
 }
 

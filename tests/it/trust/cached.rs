@@ -1,6 +1,6 @@
 //! A state that was put into the table of snapshots by somebody else is not believed.
 
-use specline::store::{AggregateStore, StreamId};
+use specline::store::{AggregateStore, SnapshotKey, StreamId};
 use specline_aggregates::EventSourced;
 use specline_aggregates::access_key::AccessKey;
 use specline_aggregates::spec::Spec;
@@ -21,22 +21,32 @@ fn state<A: EventSourced>(world: &World, id: Uuid) -> (String, StreamId, u64, St
     })
 }
 
-fn put(world: &World, (state, stream, version, hash): (&str, &StreamId, u64, &str), format: u32) {
+fn put(world: &World, row: (&str, &StreamId, u64, &str), format: u32) {
+    put_with(world, row, format, "NULL");
+}
+
+fn put_with(
+    world: &World,
+    (state, stream, version, hash): (&str, &StreamId, u64, &str),
+    format: u32,
+    mac: &str,
+) {
     let state = state.replace('\'', "''");
     let StreamId { aggregate_type, aggregate_id } = stream;
     let sql = if world.is_sqlite() {
         format!(
             "INSERT OR REPLACE INTO snapshots
-                 (aggregate_type, aggregate_id, last_sequence, hash, format, payload)
-             VALUES ('{aggregate_type}', '{aggregate_id}', {version}, {hash}, {format}, '{state}')"
+                 (aggregate_type, aggregate_id, last_sequence, hash, format, payload, mac)
+             VALUES ('{aggregate_type}', '{aggregate_id}', {version}, {hash}, {format}, '{state}',
+                 {mac})"
         )
     } else {
         format!(
             "DELETE FROM snapshots WHERE aggregate_id = '{aggregate_id}';
              INSERT INTO snapshots (aggregate_type, aggregate_id, last_sequence, current_snapshot,
-                 payload, hash, format)
+                 payload, hash, format, mac)
              VALUES ('{aggregate_type}', '{aggregate_id}', {version}, {version}, '{state}', {hash},
-                 {format})"
+                 {format}, {mac})"
         )
     };
     world.tamper(&sql);
@@ -54,6 +64,9 @@ fn a_forged_state_of_a_spec_is_not_believed() {
         let forged = state.replace("Limit links", "Raise links");
         assert_ne!(forged, state);
         put(&world, (&forged, &stream, version, &hash), Spec::SNAPSHOT_VERSION);
+        let (code, said) = world.verify();
+        assert_eq!(code, 0, "a cache is no evidence: {said}");
+        assert!(said.contains("1 snapshots of states are believed by nobody"), "{said}");
         let serving = world.serve();
         let (status, body) = world.get(&serving, &format!("/specs/{spec}"), &key);
         assert_eq!((status, body["title"].as_str()), (200, Some("Limit links")), "{body}");
@@ -76,5 +89,30 @@ fn a_forged_state_of_a_key_does_not_bring_it_back() {
         let (status, body) = world.get(&serving, "/keys", &key);
         assert_eq!(status, 401, "{body}");
         drop(serving.stop());
+    }
+}
+
+/// What an engine would go on from is compared with a replay: here by somebody who has the key.
+#[test]
+fn a_snapshot_under_a_good_code_that_is_wrong_is_found() {
+    for world in World::both() {
+        let key = world.admin("ops");
+        let serving = world.serve();
+        let spec = world.draft(&serving, &key);
+        drop(serving.stop());
+        let id: Uuid = spec.parse().unwrap();
+        let (good, stream, version, hash) = state::<Spec>(&world, id);
+        let snapshots = SnapshotKey::of_secret(&world.secret());
+        let head = world.block_on(world.log().stream_head(&stream)).unwrap().unwrap();
+        for (state, expected) in [(good.clone(), 0), (good.replace("Limit", "Raise"), 1)] {
+            let format = Spec::SNAPSHOT_VERSION;
+            let mac = world.bytes(&snapshots.code(&stream, head, (format, &state)));
+            put_with(&world, (&state, &stream, version, &hash), format, &mac);
+            for command in [["audit", "verify"], ["log", "verify"]] {
+                let said = world.project.specline(&command);
+                assert_eq!(said.code(), expected, "{said:?}");
+                assert!(expected == 0 || said.stderr.contains(&spec), "{said:?}");
+            }
+        }
     }
 }

@@ -8,7 +8,6 @@ use specline_aggregates::Timestamp;
 use specline_aggregates::spec::{Event, Spec};
 
 use super::log_world::World;
-use crate::support::Project;
 
 /// Two years, in microseconds.
 const AHEAD: i64 = 2 * 365 * 24 * 3_600_000_000;
@@ -117,5 +116,4 @@ fn a_database_clock_that_was_set_right_goes_on() {
     world.project.agent.on("explore", "if [ \"$attempt\" = 1 ]; then exit 1; fi\n");
     let said = world.project.run(&[]);
     assert_eq!(said.code(), 0, "{said:?}");
-    let _: &Project = &world.project;
 }

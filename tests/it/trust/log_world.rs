@@ -6,7 +6,7 @@ use reqwest::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use specline::store::chain::{Content, GENESIS, chain_hash};
-use specline::store::{EventLog, PgLog, SqliteLog, StreamId};
+use specline::store::{EventLog, PgLog, SideTables, SqliteLog, StreamId};
 use specline_aggregates::Digest;
 use uuid::Uuid;
 
@@ -114,6 +114,19 @@ impl World {
             Some(database) => std::sync::Arc::new(
                 self.http.runtime().block_on(PgLog::open_read_only(database.url())).unwrap(),
             ),
+        }
+    }
+
+    /// What the key of the snapshots is made from.
+    pub fn secret(&self) -> [u8; 32] {
+        match &self.database {
+            None => {
+                let log = SqliteLog::open_read_only(&self.file()).unwrap();
+                self.block_on(log.secret()).unwrap()
+            }
+            Some(database) => self.block_on(async {
+                PgLog::open_read_only(database.url()).await.unwrap().secret().await.unwrap()
+            }),
         }
     }
 
