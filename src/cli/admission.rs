@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use super::{Exit, Failure, print};
 use crate::engine::{Engine, Stock};
 use crate::http::{Access, Auth, FailedLogins, RateLimit, Tls};
+use crate::sandbox::isolation::{Choice, WEAK};
 
 /// Said whenever everybody is let in.
 const NO_AUTH: &str = "\
@@ -54,9 +55,25 @@ impl Doors {
         Ok(Self { outside, access })
     }
 
+    /// Whoever reaches an engine from elsewhere has agents run here: not without anything that keeps
+    /// them apart, unless the host says so in words.
+    fn check_isolation(&self, engine: &Engine) -> Result<(), Failure> {
+        let outside = self.outside.as_ref().is_some_and(|at| !at.address.ip().is_loopback());
+        let said = crate::config::effective().sandbox.isolation == Choice::Subreaper;
+        if !outside || said || engine.isolation() != Some(WEAK) {
+            return Ok(());
+        }
+        Err(configuration(
+            "neither bubblewrap nor Landlock works here, so agents that others start could do \
+             whatever you may: install the package `bubblewrap` (see `specline doctor`), or accept \
+             it with SPECLINE_ISOLATION=subreaper",
+        ))
+    }
+
     /// Refuses an engine that strangers could reach and nobody could use; on loopback the first key
     /// is made, and shown once: on a terminal, or in a file of the user's own in `state`.
     pub async fn check(&self, engine: &Engine, state: &Path) -> Result<(), Failure> {
+        self.check_isolation(engine)?;
         if self.access.auth == Auth::Off {
             print::talk(NO_AUTH);
             tracing::warn!("no authentication: every program on this machine may do everything");

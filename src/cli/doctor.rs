@@ -1,5 +1,6 @@
 //! `specline doctor`: what works on this machine, and what does not; one line each, honest.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use serde_json::json;
@@ -8,13 +9,16 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::args::PlaceArgs;
-use super::place::state_folder;
-use super::{Exit, Failure, Location, print};
+use super::place::{state_base, state_folder};
+use super::{Exit, Failure, Location, Place, adopted, print};
 use crate::agent::{self, Job};
 use crate::git::Git;
 use crate::prompts;
 use crate::protocol::Work;
-use crate::sandbox::isolation;
+use crate::sandbox::isolation::{self, Isolation};
+
+/// Entries of one folder that are looked at.
+const MAX_LOOKED_AT: usize = 10_000;
 
 /// Time that an agent gets for its one run, in milliseconds.
 const AGENT_LIMIT_MS: u64 = 180_000;
@@ -27,15 +31,21 @@ pub async fn doctor(
     print::data(concat!("specline ", env!("CARGO_PKG_VERSION")));
     let mut well = true;
     well &= say("git", &git());
-    let probed = tokio::task::spawn_blocking(|| isolation::probe().describe()).await;
-    well &= say("isolation", &probed.map_err(|error| error.to_string()));
+    let host = &crate::config::effective().sandbox;
+    let chosen = tokio::task::spawn_blocking(|| isolation::choose(host.isolation)).await;
+    let chosen =
+        chosen.map_err(|error| error.to_string()).and_then(|c| c.map_err(|e| e.to_string()));
+    let weak = chosen.as_ref().is_ok_and(Isolation::is_weak);
+    well &= say_as(if weak { "WEAK" } else { "ok" }, "isolation", &chosen.map(|c| c.describe()));
+    well &= say("bounds", &Ok(format!("a sandbox has at most {}", host.limits.describe())));
     well &= say("state", &writable(&state_folder("doctor")));
+    well &= say("privacy", &private(args));
     let log = match Location::find(args) {
         Ok(location @ Location::Postgres(_)) => {
             let opened = location.open_to_read().await;
             opened.map(|_| location.shown()).map_err(|failure| failure.message)
         }
-        Ok(location @ Location::Files(_)) => Ok(location.shown()),
+        Ok(Location::Files(place)) => yours(&place),
         Err(_) => Ok("none here yet; `specline run` makes one".to_owned()),
     };
     well &= say("log", &log);
@@ -48,11 +58,60 @@ pub async fn doctor(
 }
 
 fn say(what: &str, found: &Result<String, String>) -> bool {
+    say_as("ok", what, found)
+}
+
+fn say_as(word: &str, what: &str, found: &Result<String, String>) -> bool {
     match found {
-        Ok(text) => print::data(&format!("ok    {what:<10} {text}")),
+        Ok(text) => print::data(&format!("{word:<5} {what:<10} {text}")),
         Err(text) => print::data(&format!("FAIL  {what:<10} {text}")),
     }
     found.is_ok()
+}
+
+/// Whether what the log says is obeyed.
+fn yours(place: &Place) -> Result<String, String> {
+    adopted::check_folder(place).map_err(|failure| failure.message)?;
+    let readable = adopted::require(&place.log).map_err(|failure| failure.message)?;
+    let shown = place.log.display();
+    Ok(if readable { format!("{shown}, which is yours") } else { format!("{shown}: none yet") })
+}
+
+/// Whether group or others may read what Specline keeps.
+fn private(args: &PlaceArgs) -> Result<String, String> {
+    let mut folders = vec![state_base()];
+    if let Ok(Location::Files(place)) = Location::find(args) {
+        folders.extend(place.is_own_folder().then_some(place.folder));
+    }
+    let open: Vec<String> = folders.iter().flat_map(|folder| open_below(folder)).collect();
+    match open.first() {
+        None => Ok("no other user can read what Specline keeps".to_owned()),
+        Some(first) => Err(format!(
+            "group or others can read {first}{}; the next engine that starts mends its own files, \
+             and `chmod -R go=` does it at once",
+            if open.len() > 1 { format!(" and {} more", open.len() - 1) } else { String::new() }
+        )),
+    }
+}
+
+/// What lies below `folder` and is closed neither by itself nor by a folder that leads to it.
+fn open_below(folder: &Path) -> Vec<String> {
+    let mut open = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten().take(MAX_LOOKED_AT) {
+            let Ok(metadata) = entry.path().symlink_metadata() else { continue };
+            if metadata.is_symlink() || metadata.mode() & 0o077 == 0 {
+                continue;
+            }
+            if metadata.is_dir() {
+                folders.push(entry.path());
+            } else {
+                open.push(entry.path().display().to_string());
+            }
+        }
+    }
+    open
 }
 
 fn git() -> Result<String, String> {

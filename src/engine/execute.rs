@@ -124,6 +124,12 @@ impl Engine {
         Ok((id, self.commands().spec(id, &command, order).await?))
     }
 
+    /// What keeps this node's sandboxes apart from its machine, in one word.
+    #[must_use]
+    pub fn isolation(&self) -> Option<&'static str> {
+        self.inner.provider.isolation()
+    }
+
     /// Why this node starts no sandbox under `policy`; none where it does.
     pub(super) fn too_weak_for(&self, policy: &Policy) -> Option<String> {
         let weak = self.inner.provider.isolation() == Some(WEAK);
