@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::json;
+use specline::store::StreamId;
+use specline::store::chain::{Content, chain_hash};
+use specline_aggregates::Digest;
 
 use super::{NOTE_RUN, each_completed_once, read_models_are_right};
 use crate::support::{Cluster, Node, Served, times, wait_until};
@@ -103,12 +106,7 @@ fn nodes_that_meet_a_newer_event_stop() {
     let body = cluster.request("Later", &json!({}));
     let drafted = cluster.post(&nodes[0], "/specs", &body, None).unwrap();
     let spec = drafted.body["id"].as_str().unwrap().to_owned();
-    let insert = format!(
-        "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version, \
-         payload, metadata) SELECT aggregate_type, aggregate_id, sequence + 1, 'SpecRevised', \
-         '9.0', '{{\"SpecRevised\": {{}}}}', metadata FROM events WHERE aggregate_id = '{spec}'"
-    );
-    cluster.sql(&insert);
+    append_newer(&cluster, &spec);
     let mut codes = std::collections::BTreeSet::new();
     let path = format!("/specs/{spec}");
     for node in nodes {
@@ -139,17 +137,12 @@ fn an_old_node_that_is_asked_for_a_newer_spec_stops() {
     assert_eq!(cluster.get(&node, &path).unwrap().status, 200);
     assert_eq!(node.end().code(), 0);
     // As a newer node leaves it: read models and reactor are past its event.
-    cluster.sql(&format!(
-        "WITH head AS (UPDATE log_head SET position = position + 1 RETURNING position) \
-         INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version, \
-         payload, metadata, position, recorded_at, hash) \
-         SELECT aggregate_type, aggregate_id, sequence + 1, 'SpecRevised', '9.0', \
-         '{{\"SpecRevised\": {{}}}}', metadata, head.position, recorded_at, hash \
-         FROM events, head WHERE aggregate_id = '{spec}'; \
-         UPDATE specline_read.read_model_cursors SET position = position + 1; \
+    append_newer(&cluster, &spec);
+    cluster.sql(
+        "UPDATE specline_read.read_model_cursors SET position = position + 1; \
          INSERT INTO cursors SELECT 'reactor', position FROM log_head \
-         ON CONFLICT (duty) DO UPDATE SET position = excluded.position"
-    ));
+         ON CONFLICT (duty) DO UPDATE SET position = excluded.position",
+    );
     let node = cluster.node();
     let other = cluster.post(&node, "/specs", &body, None).unwrap();
     assert_eq!(other.status, 201, "it works on what it knows: {other:?}");
@@ -157,4 +150,35 @@ fn an_old_node_that_is_asked_for_a_newer_spec_stops() {
     assert!(answer.is_none_or(|answer| (answer.status, answer.code()) == (503, "newer_peer")));
     let said = node.running.wait();
     assert_eq!(said.code(), NEWER_PEER, "{said:?}");
+}
+
+/// Appends an event of a later version to a draft, as a newer node does.
+fn append_newer(cluster: &Cluster, spec: &str) {
+    let hash = hash_of_newer(cluster, spec);
+    cluster.sql(&format!(
+        "WITH head AS (UPDATE log_head SET position = position + 1 RETURNING position) \
+         INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version, \
+         payload, metadata, position, recorded_at, hash) \
+         SELECT aggregate_type, aggregate_id, sequence + 1, 'SpecRevised', '9.0', \
+         '{{\"SpecRevised\": {{}}}}', metadata, head.position, recorded_at, '\\x{hash}'::bytea \
+         FROM events, head WHERE aggregate_id = '{spec}'"
+    ));
+}
+
+/// The hash of that event.
+fn hash_of_newer(cluster: &Cluster, spec: &str) -> Digest {
+    let of = |column: &str| {
+        cluster.sql(&format!("SELECT {column} FROM events WHERE aggregate_id = '{spec}'"))
+    };
+    let previous: Digest = of("encode(hash, 'hex')").parse().unwrap();
+    let metadata = of("metadata::text");
+    let stream =
+        StreamId { aggregate_type: "Spec".to_owned(), aggregate_id: spec.parse().unwrap() };
+    let content = Content {
+        event_type: "SpecRevised",
+        event_version: "9.0",
+        payload: r#"{"SpecRevised": {}}"#,
+        metadata: &metadata,
+    };
+    chain_hash(&previous, &stream, 2, content)
 }
