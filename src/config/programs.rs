@@ -37,14 +37,21 @@ fn section(
         }
     }
     let program = |name: String| {
-        let program = program(reader, &format!("{section}.{name}"), &name)?;
+        let program = program(reader, (&format!("{section}.{name}"), fields), &name)?;
         Ok((name, program))
     };
     names.into_iter().map(program).collect()
 }
 
-fn program(reader: &mut Reader<'_>, table: &str, name: &str) -> Result<Program, Error> {
-    let mut field = |field: &str| reader.written(&format!("{table}.{field}"));
+fn program(
+    reader: &mut Reader<'_>,
+    (table, fields): (&str, &[&str]),
+    name: &str,
+) -> Result<Program, Error> {
+    let mut field = |field: &str| {
+        let known = fields.contains(&field);
+        known.then(|| reader.written(&format!("{table}.{field}"))).flatten()
+    };
     let (driver, command, env) = (field("driver"), field("command"), field("env"));
     let (seconds, milliseconds) = (field("time_s"), field("time_ms"));
     let invalid = |place: &str, problem: String| Error::Invalid { place: place.into(), problem };

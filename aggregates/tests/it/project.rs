@@ -54,7 +54,7 @@ fn what_could_never_work_is_refused() {
     for name in ["", " ", "a\tb", &"x".repeat(201)] {
         assert_eq!(refused(settings(name)).code(), "invalid_input", "{name:?}");
     }
-    let policy = Policy { agent: "nobody".to_owned(), ..Policy::default() };
+    let policy = Policy { agent: "no body".to_owned(), ..Policy::default() };
     let refusal = refused(Settings { policy: policy.clone(), ..settings("Links") });
     assert!(refusal.to_string().starts_with("policy.agent"), "{refusal}");
     let mut known = Project::default();

@@ -273,23 +273,23 @@ async fn lesson_43_every_call_needs_its_own_token() {
     let inside = inside.map(|call| format!("{base}/api/v1/sandboxes/{}/{call}", sandbox.sandbox));
     let outside = ["execute", "resume", "pause", "cancel", "retry", "fork"];
     let outside = outside.map(|call| format!("{base}/api/v1/specs/{spec}/{call}"));
-    let refused = async |url: &str, token: Option<&str>| {
+    let refused = async |url: &str, token: Option<&str>, wanted: u16| {
         let mut request = http.post(url).header("content-type", "application/json").body("{}");
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }
         let status = request.send().await.unwrap().status().as_u16();
-        assert_eq!(status, 401, "{url} with {token:?}");
+        assert_eq!(status, wanted, "{url} with {token:?}");
     };
     for url in &inside {
-        refused(url, None).await;
-        refused(url, Some(&operator)).await;
-        refused(url, Some("nonsense")).await;
+        refused(url, None, 401).await;
+        refused(url, Some(&operator), 403).await;
+        refused(url, Some("nonsense"), 401).await;
     }
     for url in &outside {
-        refused(url, None).await;
-        refused(url, Some(&own)).await;
+        refused(url, None, 401).await;
+        refused(url, Some(&own), 401).await;
     }
     let other = Uuid::now_v7();
-    refused(&format!("{base}/api/v1/sandboxes/{other}/heartbeat"), Some(&own)).await;
+    refused(&format!("{base}/api/v1/sandboxes/{other}/heartbeat"), Some(&own), 401).await;
 }

@@ -56,7 +56,10 @@ fn a_draft_that_could_never_work_is_refused() {
     let policies = [
         limits(0, 1),
         limits(1, 0),
-        agent("gpt"),
+        agent("a model"),
+        agent(""),
+        agent("../gpt"),
+        agent(&"x".repeat(65)),
         agent("command: "),
         Policy { gate: threshold, ..Policy::default() },
         Policy { lease_ms: 1, ..Policy::default() },
