@@ -348,7 +348,7 @@ pub struct RunArgs {
     pub file: Option<PathBuf>,
     #[arg(long)]
     pub title: Option<String>,
-    /// `builtin` (offline, no model) or `command:PROGRAM ARG…`.
+    /// `builtin` (offline, no model), a name of your config.toml, or `command:PROGRAM ARG…`.
     #[arg(long, value_name = "AGENT")]
     pub agent: Option<String>,
     /// Variables of yours that the agent may see; only their names are recorded.
