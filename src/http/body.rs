@@ -55,7 +55,6 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     let invalid = |detail: String| Refusal::new(StatusCode::BAD_REQUEST, "invalid_json", detail);
     let text =
         str::from_utf8(text).map_err(|error| invalid(format!("the body is not UTF-8: {error}")))?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     match doubtful(text.as_bytes()) {
         Some(Doubt::Nul) => {
             return Err(Refusal::invalid("no string may hold the character U+0000"));
