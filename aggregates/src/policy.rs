@@ -133,10 +133,8 @@ pub enum IsolationNeed {
     Required,
 }
 
-impl IsolationNeed {
-    const fn is_any(&self) -> bool {
-        matches!(self, Self::Any)
-    }
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// The choices and limits of one spec. Every field has a default.
@@ -154,7 +152,7 @@ pub struct Policy {
     /// `process` is the only provider so far.
     pub sandbox: String,
     /// What keeps a sandbox apart, at least.
-    #[serde(skip_serializing_if = "IsolationNeed::is_any")]
+    #[serde(skip_serializing_if = "is_default")]
     pub isolation: IsolationNeed,
     /// Phases whose output a person must approve.
     pub approvals: BTreeSet<Phase>,

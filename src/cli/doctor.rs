@@ -17,6 +17,9 @@ use crate::prompts;
 use crate::protocol::Work;
 use crate::sandbox::isolation::{self, Isolation};
 
+/// What group and others may do.
+const OTHERS: u32 = 0o077;
+
 /// Entries of one folder that are looked at.
 const MAX_LOOKED_AT: usize = 10_000;
 
@@ -101,7 +104,7 @@ fn open_below(folder: &Path) -> Vec<String> {
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten().take(MAX_LOOKED_AT) {
             let Ok(metadata) = entry.path().symlink_metadata() else { continue };
-            if metadata.is_symlink() || metadata.mode() & 0o077 == 0 {
+            if metadata.is_symlink() || metadata.mode() & OTHERS == 0 {
                 continue;
             }
             if metadata.is_dir() {

@@ -151,12 +151,12 @@ async fn ask_a_person(
     let reason = format!("{problem}; mend the evaluator, then `specline resume {}`", row.spec);
     let pause = Command::Pause(PauseExecution { by: "engine".to_owned(), reason });
     let origin = by_duty("evaluator", spec);
-    let mut changes = engine.inner.projected.subscribe();
+    let mut projected = engine.inner.projected.subscribe();
     let done = engine.commands().spec(row.spec, &pause, Order::from(&origin)).await?;
     let mut status = done.state.status();
     while status == Status::Paused {
         tokio::select! {
-            changed = changes.changed() => if changed.is_err() { return Ok(()) },
+            moved = projected.changed() => if moved.is_err() { return Ok(()) },
             () = tokio::time::sleep(LOOK_AGAIN) => {}
             () = engine.inner.stop.cancelled() => return Ok(()),
         }
@@ -199,7 +199,10 @@ async fn ask(
         ProgramError::Run(RunError::NotStarted(cause)) => {
             format!("{} cannot be started: {cause}", line.program)
         }
-        _ => chain(&error),
+        ProgramError::Snapshot(_)
+        | ProgramError::Io(_)
+        | ProgramError::Run(_)
+        | ProgramError::Unsupported => chain(&error),
     })?;
     if !ended.status.success() {
         let said: String = ended.last_line.chars().take(SHOWN_CHARS).collect();

@@ -68,10 +68,13 @@ fn keep(folder: &Path, max_bytes: u64) -> io::Result<()> {
     let Some(opened) = Held::open(folder)? else { return Ok(()) };
     let mut files = Vec::new();
     for entry in entries(&opened)? {
-        match entry.kind() {
-            FileType::RegularFile => files.push(entry),
-            FileType::Directory => remove_tree(&opened.join(text(&entry)))?,
-            _ => rustix::fs::unlinkat(&opened, &*entry.name, AtFlags::empty())?,
+        let kind = entry.kind();
+        if kind == FileType::RegularFile {
+            files.push(entry);
+        } else if kind == FileType::Directory {
+            remove_tree(&opened.join(text(&entry)))?;
+        } else {
+            rustix::fs::unlinkat(&opened, &*entry.name, AtFlags::empty())?;
         }
     }
     files.sort_by_key(|entry| (entry.stat.st_mtime, entry.stat.st_mtime_nsec));

@@ -7,6 +7,9 @@ use std::process::Command;
 
 use crate::support::{AGENT_PHASES, Project, postgres, process, wait_until};
 
+/// What group and others may do.
+const OTHERS: u32 = 0o077;
+
 /// Somebody who is not root.
 const OTHER: u32 = 65_534;
 
@@ -39,8 +42,8 @@ fn by(user: User, project: &Project, command: Command) -> Command {
     other.args(command.get_args()).current_dir(project.root()).env_clear();
     other.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let owner = format!("{OTHER}:{OTHER}");
-    let owned = Command::new("chown").args(["-R", &owner]).arg(project.root()).status();
-    assert!(owned.unwrap().success());
+    let changed = Command::new("chown").args(["-R", &owner]).arg(project.root()).status();
+    assert!(changed.unwrap().success());
     other
 }
 
@@ -223,7 +226,7 @@ fn nobody_else_reads_what_a_run_leaves() {
         for entry in std::fs::read_dir(folder).unwrap().flatten() {
             let metadata = entry.path().symlink_metadata().unwrap();
             // A private folder keeps all that lies in it.
-            let closed = metadata.permissions().mode() & 0o077 == 0;
+            let closed = metadata.permissions().mode() & OTHERS == 0;
             if !closed && !metadata.is_symlink() {
                 open.push(entry.path());
             }
