@@ -203,8 +203,16 @@ mod tests {
         let script = "sleep 31536000 & echo $!; exit 0";
         let ended = ask(script, Vec::new()).await.unwrap();
         let pid = String::from_utf8(ended.stdout).unwrap();
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
-        assert!(stat.is_err() || stat.unwrap().contains(") Z "), "{pid} lives");
+        // It was killed; the kernel takes a moment to make it so.
+        let lives = || {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
+            stat.is_ok_and(|stat| !stat.contains(") Z "))
+        };
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        while lives() {
+            assert!(std::time::Instant::now() < deadline, "{pid} lives");
+            tokio::task::yield_now().await;
+        }
     }
 
     #[tokio::test]

@@ -78,7 +78,7 @@ fn lesson_34_a_retry_carries_the_original_task_and_all_that_was_wrong() {
     for phase in AGENT_PHASES {
         let first = user(phase, &context(&Value::Null));
         let retry = user(phase, &context(&feedback));
-        for part in [REQUEST, "Title: Rate limiting", "/srv/shop"] {
+        for part in [REQUEST, "Title: Rate limiting", "Repository: shop"] {
             assert!(first.contains(part) && retry.contains(part), "{phase}: {part}");
         }
         assert_eq!(retry.matches(REQUEST).count(), 2, "again after the feedback");

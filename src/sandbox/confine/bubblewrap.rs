@@ -123,7 +123,7 @@ mod tests {
         };
         let args = arguments(&view);
         let at = |how: &str, name: &str| {
-            let wanted = path(name);
+            let wanted = if name.is_empty() { root.clone() } else { path(name) };
             let found = args.windows(2).position(|pair| {
                 pair[0] == how && (pair[1] == wanted.as_os_str() || pair[1] == "/dev/null")
             });
