@@ -55,8 +55,8 @@ impl Doors {
         Ok(Self { outside, access })
     }
 
-    /// Whoever reaches an engine from elsewhere has agents run here: not without anything that keeps
-    /// them apart, unless the host says so in words.
+    /// Whoever reaches an engine from elsewhere has agents run here: not without anything that
+    /// keeps them apart, unless the host says so in words.
     fn check_isolation(&self, engine: &Engine) -> Result<(), Failure> {
         let outside = self.outside.as_ref().is_some_and(|at| !at.address.ip().is_loopback());
         let said = crate::config::effective().sandbox.isolation == Choice::Subreaper;

@@ -97,8 +97,8 @@ pub fn require(log: &Path) -> Result<bool, Failure> {
         ),
         None => format!(
             "{shown} (log {log_id}) was not made by you on this machine, and what it says is not \
-             obeyed: its events name programs to run. It can be read (events, show, timeline). If you \
-             know where it comes from, and want to go on with it:\n  specline log adopt {}",
+             obeyed: its events name programs to run. It can be read (events, show, timeline). If \
+             you know where it comes from, and want to go on with it:\n  specline log adopt {}",
             place_flag(log)
         ),
     };

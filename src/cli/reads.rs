@@ -8,6 +8,7 @@ use specline_aggregates::spec::Spec;
 use uuid::Uuid;
 
 use super::args::PlaceArgs;
+use super::follow::Interruptions;
 use super::location::Opened;
 use super::{Exit, Failure, Location, print};
 use crate::store::{AggregateStore, EventLog, Position, Recorded, StreamId};
@@ -157,6 +158,7 @@ pub async fn events(
     };
     let mut reading = Reading { log: open(args).await?.log, stream, after: 0 };
     let mut seen = false;
+    let mut interruptions = Interruptions::listen();
     loop {
         let page = reading.next().await?;
         seen |= !page.is_empty();
@@ -172,7 +174,7 @@ pub async fn events(
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
-            () = super::follow::interrupted() => break,
+            () = interruptions.next() => break,
         }
     }
     if !seen && reading.stream.is_some() {

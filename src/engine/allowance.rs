@@ -112,7 +112,7 @@ impl Allowances {
     }
 
     pub(super) fn notes(&self, sandbox: SandboxId, bytes: usize) -> Result<(), TooMuch> {
-        // More than ever fits at once is let through when nothing else was, and not refused for good.
+        // More than ever fits at once is let through when nothing else was.
         #[expect(clippy::cast_precision_loss, reason = "a body has at most 16 MiB")]
         let bytes = (bytes as f64).min(NOTE_BYTES.at_once);
         self.with(sandbox, |used, now| NOTE_BYTES.take(&mut used.note_bytes, bytes, now))

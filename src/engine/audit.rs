@@ -146,10 +146,27 @@ impl Engine {
 
     /// Seals what is not sealed yet.
     pub async fn seal(&self) -> Result<Option<Seal>, EngineError> {
-        let head = *self.inner.log.watch_head().borrow();
+        let head = self.written_up_to().await?;
         Ok(seals::seal(self.audited()?, head).await?)
     }
+
+    /// The last event that is there now. Word of it may still be on its way: an engine that ends
+    /// seals what it wrote a moment ago.
+    async fn written_up_to(&self) -> Result<Position, EngineError> {
+        let mut head = *self.inner.log.watch_head().borrow();
+        for _ in 0..MAX_PAGES_AHEAD {
+            let page = self.inner.log.read_all(head, PAGE_AHEAD).await?;
+            let Some(last) = page.last() else { break };
+            head = last.position;
+        }
+        Ok(head)
+    }
 }
+
+/// Events that are read at a time behind the head that is known, and how often: others may go on
+/// writing meanwhile.
+const PAGE_AHEAD: usize = 100;
+const MAX_PAGES_AHEAD: usize = 10;
 
 fn heavy() -> Result<tokio::sync::SemaphorePermit<'static>, EngineError> {
     let busy = "another check or proof is under way on this node".to_owned();

@@ -19,7 +19,7 @@ use super::Isolation;
 pub use limits::Limits;
 pub use run::{Order, confine};
 
-/// A view of the machine: everything may be read, and nothing may be written, but for what is named.
+/// A view of the machine: everything may be read, nothing may be written, but for what is named.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct View {
     /// Folders that are the program's own.

@@ -33,8 +33,8 @@ pub struct Order {
     pub args: Vec<OsString>,
 }
 
-/// Returns only when the program could not be started, or has ended and was to be reaped. It blocks,
-/// and needs a process without other threads.
+/// Returns only when the program could not be started, or has ended and was to be reaped. It
+/// blocks, and needs a process without other threads.
 #[must_use]
 pub fn confine(order: &Order) -> ExitCode {
     match run(order) {

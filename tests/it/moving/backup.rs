@@ -4,9 +4,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use specline::store::{Clock, EventLog, Position, SqliteLog};
+use specline::store::{EventLog, Position, SqliteLog};
 
-use super::filled::{fill_file, keyed, same, stream, table};
+use super::filled::{fill_file, keyed, opened, same, stream, table};
 use crate::support::{Project, times};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -15,7 +15,7 @@ async fn a_backup_beside_a_busy_writer_is_a_beginning_of_the_log() {
     let path = project.path("log.db");
     fill_file(&path, 10_000).await;
     let store = format!("sqlite:{}", path.display());
-    let log = Arc::new(SqliteLog::open(&path, Clock::system()).unwrap());
+    let log = Arc::new(opened(&path));
     let stop = Arc::new(AtomicBool::new(false));
     let writing = tokio::spawn(write_on(Arc::clone(&log), Arc::clone(&stop)));
     for n in 0..times(3, 30) {

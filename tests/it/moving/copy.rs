@@ -7,7 +7,7 @@ use specline::store::postgres::{PgHouse, Settings};
 use specline::store::sqlite::SqliteHouse;
 use specline::store::{Append, Appended, Clock, EventLog, PgLog, SqliteLog};
 
-use super::filled::{content, equal_files, fill, fill_file, incarnation, keyed, stream};
+use super::filled::{content, equal_files, fill, fill_file, incarnation, keyed, opened, stream};
 use crate::support::postgres;
 
 async fn copied(source: &dyn CopySource, target: &dyn CopyTarget) -> Copied {
@@ -43,7 +43,7 @@ async fn a_copy_from_file_to_file_is_equal() {
     drop((source, target));
     equal_files(&old, &new);
     assert_eq!((incarnation(&old), incarnation(&new)), (1, 2));
-    let log = SqliteLog::open(&new, Clock::system()).unwrap();
+    let log = opened(&new);
     repeat_is_answered(&log, &append, &first).await;
 }
 

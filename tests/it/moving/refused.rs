@@ -11,7 +11,7 @@ use specline::store::{
 };
 use uuid::Uuid;
 
-use super::filled::{fill, fill_file, set_state, table};
+use super::filled::{fill, fill_file, opened, set_state, table};
 use crate::support::{Project, postgres};
 
 async fn copied(from: &Path, to: &Path) -> Result<u64, CopyError> {
@@ -37,7 +37,7 @@ async fn a_target_that_holds_a_log_is_refused() {
     assert!(matches!(error, CopyError::Occupied { .. }), "{error}");
     // An engine that started on an empty place left nothing but a name.
     let fourth = folder.path().join("fourth.db");
-    drop(SqliteLog::open(&fourth, Clock::system()).unwrap());
+    drop(opened(&fourth));
     assert_eq!(copied(&old, &fourth).await.unwrap(), 103);
 }
 
@@ -74,7 +74,7 @@ async fn no_engine_writes_an_unfinished_copy() {
     assert!(said.stderr.contains("is not finished; run `specline log copy` again"), "{said:?}");
     // The copy itself goes on, finds nothing left to do, and verifies.
     assert_eq!(copied(&old, &new).await.unwrap(), 103);
-    drop(SqliteLog::open(&new, Clock::system()).unwrap());
+    drop(opened(&new));
 
     let database = postgres::server().database();
     let source = SqliteHouse::open(&old).unwrap();
@@ -144,7 +144,7 @@ async fn a_log_that_an_engine_holds_is_not_copied() {
     let url = |path: &Path| format!("sqlite:{}", path.display());
     fill_file(&old, 100).await;
     project.adopt(&old);
-    let log = SqliteLog::open(&old, Clock::system()).unwrap();
+    let log = opened(&old);
     let said = project.specline(&["log", "copy", "--from", &url(&old), "--to", &url(&new)]);
     assert_eq!(said.code(), 75, "{said:?}");
     assert!(said.stderr.contains("stop it first"), "{said:?}");

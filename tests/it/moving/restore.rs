@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::filled::{equal_files, fill_file, incarnation, table};
+use super::filled::{equal_files, fill_file, incarnation, opened, table};
 use crate::support::{AGENT_PHASES, Project, postgres, process, wait_until};
 
 fn backup(project: &Project) -> String {
@@ -170,7 +170,7 @@ async fn what_is_no_good_backup_is_refused_and_changes_nothing() {
                UPDATE events SET payload = '{}' WHERE position = 50";
     rusqlite::Connection::open(&old).unwrap().execute_batch(sql).unwrap();
     refused(&old, 1, "position 50");
-    let log = specline::store::SqliteLog::open(&new, specline::store::Clock::system()).unwrap();
+    let log = opened(&new);
     fill_file(&project.path("good.db"), 10).await;
     refused(&project.path("good.db"), 75, "in use by another engine");
     drop(log);

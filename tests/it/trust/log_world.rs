@@ -122,7 +122,10 @@ impl World {
         match &self.database {
             None => {
                 let log = SqliteLog::open_read_only(&self.file()).unwrap();
-                self.block_on(log.secret()).unwrap()
+                let salt = self.block_on(log.secret()).unwrap();
+                let state = self.project.path("state").join(log.identity().log_id.to_string());
+                let key = std::fs::read(state.join("secret")).unwrap();
+                specline::engine::token_key(&key.try_into().unwrap(), &salt)
             }
             Some(database) => self.block_on(async {
                 PgLog::open_read_only(database.url()).await.unwrap().secret().await.unwrap()
