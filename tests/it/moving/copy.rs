@@ -5,7 +5,7 @@ use std::path::Path;
 use specline::store::house::{Copied, CopySource, CopyTarget, Stage, copy};
 use specline::store::postgres::{PgHouse, Settings};
 use specline::store::sqlite::SqliteHouse;
-use specline::store::{Append, Appended, Clock, EventLog, PgLog, SqliteLog};
+use specline::store::{Append, Appended, EventLog, PgLog};
 
 use super::filled::{content, equal_files, fill, fill_file, incarnation, keyed, opened, stream};
 use crate::support::postgres;
