@@ -88,6 +88,7 @@ pub(super) async fn cold(args: &ColdArgs) -> Result<Exit, Failure> {
     if args.specs > 0 {
         let site = Arc::new(Site::make(&scratch, "large", &program)?);
         fill(&site.repo, args.specs).await?;
+        site.adopt()?;
         let again = Arc::clone(&site);
         large_first = Some(blocking(move || site.serve(idle_s)).await?);
         large_again = Some(blocking(move || again.serve(idle_s)).await?);
@@ -143,6 +144,16 @@ impl Site {
         std::fs::create_dir(&repo).map_err(|error| failed("a folder cannot be made", error))?;
         let state = scratch.path().join(format!("{name}-state"));
         Ok(Self { program: program.to_owned(), repo, state })
+    }
+
+    /// Has the log obeyed that this program wrote without an engine.
+    fn adopt(&self) -> Result<(), Failure> {
+        let mut command = Command::new(&self.program);
+        command.arg("--repo").arg(&self.repo).args(["log", "adopt"]);
+        command.env("SPECLINE_STATE_DIR", &self.state).env_remove("SPECLINE_STORE");
+        let done = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let done = done.map_err(|error| failed("the log cannot be adopted", error))?;
+        if done.success() { Ok(()) } else { Err(failed("the log cannot be adopted", done)) }
     }
 
     fn start(&self) -> Result<(Server, Duration), Failure> {

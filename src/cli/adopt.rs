@@ -20,6 +20,11 @@ pub async fn adopt(args: &PlaceArgs, adopt: AdoptArgs) -> Result<Exit, Failure> 
     }
     let place = Place::find(args)?;
     adopted::check_folder(&place)?;
+    let path = place.log.clone();
+    // An earlier version's gets today's schema first, by whoever may write it now.
+    let raised = tokio::task::spawn_blocking(move || SqliteHouse::open(&path).map(drop)).await;
+    let raised = raised.map_err(|error| Failure::failed(error.to_string()))?;
+    raised.map_err(|error| open_failure(&error))?;
     let opened = SqliteLog::open_read_only(&place.log);
     let log = opened.map_err(|error| Failure::new(Exit::Configuration, error.to_string()))?;
     let log_id = log.identity().log_id;

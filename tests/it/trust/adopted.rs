@@ -131,8 +131,6 @@ fn a_log_and_state_folder_of_the_version_before_are_adopted_by_one_command() {
         command.env("SPECLINE_STATE_DIR", old.join("state")).current_dir(project.root());
         project.start(command).wait()
     };
-    let said = specline(&["resume"]);
-    refused(&said, &["specline log adopt"]);
     let said = specline(&["log", "adopt"]);
     assert_eq!(said.code(), 0, "{said:?}");
     let specs: Value = specline(&["list", "--json"]).json();
