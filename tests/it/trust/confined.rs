@@ -1,9 +1,11 @@
 //! An agent that tries to get out: with bubblewrap and with Landlock, as root and as somebody else,
 //! wherever the log lies.
 
+use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use crate::support::{AGENT_PHASES, Project, postgres, process, wait_until};
 
@@ -36,15 +38,44 @@ fn by(user: User, project: &Project, command: Command) -> Command {
     if user == User::Self_ {
         return command;
     }
-    let mut other = Command::new("setpriv");
-    other.args([format!("--reuid={OTHER}"), format!("--regid={OTHER}")]);
-    other.args(["--clear-groups", "--inh-caps=-all"]).arg(command.get_program());
+    let mut other = as_other();
+    other.arg(reachable(command.get_program()));
     other.args(command.get_args()).current_dir(project.root()).env_clear();
     other.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let owner = format!("{OTHER}:{OTHER}");
     let changed = Command::new("chown").args(["-R", &owner]).arg(project.root()).status();
     assert!(changed.unwrap().success());
     other
+}
+
+/// Begins a command of the other user's.
+fn as_other() -> Command {
+    let mut other = Command::new("setpriv");
+    other.args([format!("--reuid={OTHER}"), format!("--regid={OTHER}")]);
+    other.args(["--clear-groups", "--inh-caps=-all"]);
+    other
+}
+
+/// A program that the other user can start: the tree may lie below a folder that is closed to them.
+fn reachable(program: &OsStr) -> PathBuf {
+    static COPY: OnceLock<PathBuf> = OnceLock::new();
+    let specline = OsStr::new(env!("CARGO_BIN_EXE_specline"));
+    if program != specline {
+        return program.into();
+    }
+    let reached = || {
+        // Through a shell: the first program is found with the rights of before.
+        let tried = as_other().args(["sh", "-c", "exec \"$0\" version"]).arg(specline).output();
+        if tried.unwrap().status.success() {
+            return specline.into();
+        }
+        let folder = tempfile::Builder::new().prefix("specline-it-").tempdir().unwrap().keep();
+        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let copy = folder.join("specline");
+        std::fs::copy(specline, &copy).unwrap();
+        copy
+    };
+    COPY.get_or_init(reached).clone()
 }
 
 /// Runs with the scripted agent, as `user`, under `isolation`.
