@@ -13,7 +13,13 @@ impl Engine {
     pub(super) async fn mask(&self, lease: &Lease) -> Result<Masking, EngineError> {
         let token = Token::of(&self.inner.secret, lease.sandbox, lease.epoch);
         let mask = Mask::new([token.text().to_owned()]);
-        mask.learn_variables(&self.spec(lease.owner.into()).await?.policy().agent_env);
+        let spec = self.spec(lease.owner.into()).await?;
+        mask.learn_variables(&spec.policy().agent_env);
+        // What the host gives to an agent of that name.
+        let named = spec.policy().named_agent();
+        if let Some(program) = named.and_then(|name| self.inner.programs.agents.get(name)) {
+            mask.learn_variables(&program.env);
+        }
         Ok(Masking(mask))
     }
 }
