@@ -126,7 +126,8 @@ pub(super) async fn take_files(place: &Place) -> Result<Option<Opened>, Failure>
     // One that cannot be read yet may be in the making by another engine, which holds it then.
     let readable = adopted::require(&place.log)?;
     let path = place.log.clone();
-    let opened = tokio::task::spawn_blocking(move || SqliteLog::open(&path, Clock::system())).await;
+    let opened = move || SqliteLog::open_at_once(&path, Clock::system());
+    let opened = tokio::task::spawn_blocking(opened).await;
     match opened.map_err(|e| Failure::failed(format!("the log: {e}")))? {
         Ok(log) => {
             if !readable {

@@ -1,20 +1,24 @@
 //! Loads an aggregate: from the hot cache, else from its snapshot and the events after it, else
 //! from all of its events.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 
+use futures_util::future::{MaybeDone, maybe_done};
 use specline_aggregates::EventSourced;
 use uuid::Uuid;
 
 use super::mac::same;
 use super::{AggregateStore, Loaded, Place, SNAPSHOT_EVERY, StoreError};
 use crate::store::chain::GENESIS;
-use crate::store::{Recorded, Snapshot, StreamHead, StreamId, links};
+use crate::store::{LogError, Recorded, Snapshot, StreamHead, StreamId, links};
 
 /// Events read at a time: enough to make the query's cost small, few enough that decoding them
-/// holds a runtime thread for a few milliseconds only.
-const PAGE: usize = 1_000;
+/// holds a runtime thread for a millisecond only, and that the next are soon on their way.
+const PAGE: usize = 256;
 
 impl<A: EventSourced> AggregateStore<A> {
     /// The current state. It may lag behind what another process writes; a commit then answers
@@ -71,17 +75,28 @@ impl<A: EventSourced> AggregateStore<A> {
         let stream = Self::stream(id);
         let mut building = self.start_from_snapshot(&stream, sequence).await?;
         let start = building.version();
-        let mut next = start;
-        while next < sequence {
-            let left = usize::try_from(sequence - next).unwrap_or(PAGE).min(PAGE);
-            let events = self.log.read_stream(&stream, next, left).await?;
-            building.apply(&events)?;
-            next = building.version();
-            if events.len() < left {
-                break;
+        let mut read = self.page(&stream, start, sequence);
+        while let Some(page) = read.take() {
+            let events = page.end().await?;
+            let version = events.last().map_or(building.version(), |event| event.sequence);
+            // The store reads the next events, and checks their hashes, while these are folded.
+            if events.len() >= PAGE {
+                read = self.page(&stream, version, sequence);
             }
+            if let Some(page) = &mut read {
+                page.begin().await;
+            }
+            building.apply(&events)?;
         }
-        Ok((building.finish(id), next - start))
+        let replayed = building.version() - start;
+        Ok((building.finish(id), replayed))
+    }
+
+    /// The events after `after` and up to `sequence`; none when there can be none.
+    fn page<'a>(&'a self, stream: &'a StreamId, after: u64, sequence: u64) -> Option<Reading<'a>> {
+        let left = sequence.checked_sub(after).filter(|left| *left > 0)?;
+        let limit = usize::try_from(left).unwrap_or(PAGE).min(PAGE);
+        Some(Reading(Box::pin(maybe_done(self.log.read_stream(stream, after, limit)))))
     }
 
     /// What the snapshot says, if it is one that this program reads, is not past `sequence`, and
@@ -123,6 +138,23 @@ impl<A: EventSourced> AggregateStore<A> {
         if let Err(error) = self.log.drop_snapshot(stream).await {
             tracing::debug!(%stream, cause = %error, "a snapshot that is ignored stays");
         }
+    }
+}
+
+/// Events that are asked for, and may be there already.
+struct Reading<'a>(Pin<Box<MaybeDone<Page<'a>>>>);
+
+type Page<'a> = Pin<Box<dyn Future<Output = Result<Vec<Recorded>, LogError>> + Send + 'a>>;
+
+impl Reading<'_> {
+    /// Lets the store begin, and does not wait for it.
+    async fn begin(&mut self) {
+        poll_fn(|context| Poll::Ready(self.0.as_mut().poll(context).is_ready())).await;
+    }
+
+    async fn end(mut self) -> Result<Vec<Recorded>, LogError> {
+        self.0.as_mut().await;
+        self.0.as_mut().take_output().expect("it is taken once, when it has ended")
     }
 }
 

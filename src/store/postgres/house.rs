@@ -124,8 +124,10 @@ impl CopySource for PgHouse {
     }
 
     async fn deed(&self) -> Result<Option<Deed>, LogError> {
-        let held = self.held().await?;
-        Ok(held.map(|held| Deed { identity: held.log, secret: held.secret }))
+        let Some(held) = self.held().await? else { return Ok(None) };
+        let secret = identity::secret(&mut *self.connection().await).await;
+        let secret = secret.map_err(|error| LogError::Transient { cause: error.to_string() })?;
+        Ok(secret.map(|secret| Deed { identity: held.log, secret }))
     }
 
     async fn is_whole(&self) -> Result<bool, LogError> {
@@ -158,18 +160,20 @@ impl CopyTarget for PgHouse {
     }
 
     async fn begin(&self, deed: &Deed) -> Result<(), LogError> {
-        let sql = "INSERT INTO log_identity (log_id, incarnation, secret, state)
-             VALUES ($1, $2, $3, 'copying')
+        let sql = "INSERT INTO log_identity (log_id, incarnation, state)
+             VALUES ($1, $2, 'copying')
              ON CONFLICT (only_row) DO UPDATE SET log_id = excluded.log_id, state = 'copying',
-                 incarnation = excluded.incarnation, secret = excluded.secret";
+                 incarnation = excluded.incarnation";
+        let mut connection = self.connection().await;
+        let mut transaction = connection.begin().await.map_err(log_error)?;
         sqlx::query(sql)
             .bind(deed.identity.log_id)
             .bind(i32::try_from(deed.identity.incarnation).unwrap_or(i32::MAX))
-            .bind(deed.secret.as_slice())
-            .execute(&mut *self.connection().await)
+            .execute(&mut *transaction)
             .await
             .map_err(log_error)?;
-        Ok(())
+        identity::put_secret(&mut transaction, &deed.secret).await.map_err(log_error)?;
+        transaction.commit().await.map_err(log_error)
     }
 
     async fn put_events(&self, events: Vec<Recorded>) -> Result<(), LogError> {
@@ -260,12 +264,11 @@ impl Restored for PgHouse {
             .execute("DELETE FROM work_claims; DELETE FROM nodes")
             .await
             .map_err(log_error)?;
-        let sql = "UPDATE log_identity SET secret = $2,
-                       incarnation = greatest(incarnation, $1) + 1
+        identity::put_secret(&mut connection, &secret).await.map_err(log_error)?;
+        let sql = "UPDATE log_identity SET incarnation = greatest(incarnation, $1) + 1
                    RETURNING log_id, incarnation";
         let row = sqlx::query(sql)
             .bind(i32::try_from(above).unwrap_or(i32::MAX - 1))
-            .bind(secret.as_slice())
             .fetch_one(&mut *connection)
             .await
             .map_err(log_error)?;

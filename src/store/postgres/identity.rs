@@ -11,7 +11,6 @@ use crate::store::LogIdentity;
 
 pub(super) struct Identity {
     pub(super) log: LogIdentity,
-    pub(super) secret: [u8; 32],
     /// A copy into this log is under way.
     pub(super) copying: bool,
 }
@@ -21,16 +20,11 @@ pub(super) async fn load_or_create(connection: &mut PgConnection) -> Result<Iden
     if let Some(identity) = load(connection).await? {
         return Ok(identity);
     }
-    let draw = || Ok((random::<16>()?, random::<32>()?));
-    let (id, secret) = draw().map_err(|error: std::io::Error| OpenError::Damaged {
-        cause: format!("no random numbers: {error}"),
-    })?;
     sqlx::query(
-        "INSERT INTO log_identity (log_id, incarnation, secret) VALUES ($1, 1, $2)
+        "INSERT INTO log_identity (log_id, incarnation) VALUES ($1, 1)
          ON CONFLICT (only_row) DO NOTHING",
     )
-    .bind(uuid::Builder::from_random_bytes(id).into_uuid())
-    .bind(secret.as_slice())
+    .bind(uuid::Builder::from_random_bytes(drawn()?).into_uuid())
     .execute(&mut *connection)
     .await
     .map_err(|error| OpenError::Schema { cause: error.to_string() })?;
@@ -38,15 +32,46 @@ pub(super) async fn load_or_create(connection: &mut PgConnection) -> Result<Iden
     load(connection).await?.ok_or_else(lost)
 }
 
+/// The log's half of what tokens are made with, which the first to come draws: also where a dump
+/// was loaded that left it out.
+pub(super) async fn secret_or_create(connection: &mut PgConnection) -> Result<[u8; 32], OpenError> {
+    if let Some(secret) = secret(connection).await? {
+        return Ok(secret);
+    }
+    let sql = "INSERT INTO log_secret (secret) VALUES ($1) ON CONFLICT (only_row) DO NOTHING";
+    let drawn: [u8; 32] = drawn()?;
+    sqlx::query(sql).bind(drawn.as_slice()).execute(&mut *connection).await.map_err(damaged)?;
+    let lost = || OpenError::Damaged { cause: "its secret is not there".to_owned() };
+    secret(connection).await?.ok_or_else(lost)
+}
+
+/// None where there is none yet. A role that only reads the log's tables may not read it.
+pub(super) async fn secret(connection: &mut PgConnection) -> Result<Option<[u8; 32]>, OpenError> {
+    let row = sqlx::query("SELECT secret FROM log_secret").fetch_optional(connection).await;
+    let Some(row) = row.map_err(damaged)? else { return Ok(None) };
+    Ok(Some(*rows::digest(&row, 0).map_err(damaged)?.as_bytes()))
+}
+
 pub(super) async fn renew_secret(connection: &mut PgConnection) -> Result<(), OpenError> {
-    let secret = random::<32>()
-        .map_err(|error| OpenError::Damaged { cause: format!("no random numbers: {error}") })?;
-    sqlx::query("UPDATE log_identity SET secret = $1")
-        .bind(secret.as_slice())
-        .execute(connection)
-        .await
-        .map_err(|error| OpenError::Damaged { cause: error.to_string() })?;
-    Ok(())
+    let drawn: [u8; 32] = drawn()?;
+    put_secret(connection, &drawn).await.map_err(damaged)
+}
+
+pub(super) async fn put_secret(
+    connection: &mut PgConnection,
+    secret: &[u8; 32],
+) -> Result<(), sqlx::Error> {
+    let sql = "INSERT INTO log_secret (secret) VALUES ($1)
+               ON CONFLICT (only_row) DO UPDATE SET secret = excluded.secret";
+    sqlx::query(sql).bind(secret.as_slice()).execute(connection).await.map(|_| ())
+}
+
+fn drawn<const N: usize>() -> Result<[u8; N], OpenError> {
+    random().map_err(|error| OpenError::Damaged { cause: format!("no random numbers: {error}") })
+}
+
+fn damaged(error: sqlx::Error) -> OpenError {
+    OpenError::Damaged { cause: error.to_string() }
 }
 
 pub(super) fn random<const N: usize>() -> std::io::Result<[u8; N]> {
@@ -56,15 +81,13 @@ pub(super) fn random<const N: usize>() -> std::io::Result<[u8; N]> {
 }
 
 pub(super) async fn load(connection: &mut PgConnection) -> Result<Option<Identity>, OpenError> {
-    let failed = |error: sqlx::Error| OpenError::Damaged { cause: error.to_string() };
-    let sql = "SELECT log_id, incarnation, secret, state FROM log_identity";
-    let row = sqlx::query(sql).fetch_optional(connection).await.map_err(failed)?;
+    let sql = "SELECT log_id, incarnation, state FROM log_identity";
+    let row = sqlx::query(sql).fetch_optional(connection).await.map_err(damaged)?;
     let Some(row) = row else { return Ok(None) };
-    let log_id: Uuid = row.try_get(0).map_err(failed)?;
-    let incarnation: i32 = row.try_get(1).map_err(failed)?;
-    let secret = *rows::digest(&row, 2).map_err(failed)?.as_bytes();
-    let state: String = row.try_get(3).map_err(failed)?;
+    let log_id: Uuid = row.try_get(0).map_err(damaged)?;
+    let incarnation: i32 = row.try_get(1).map_err(damaged)?;
+    let state: String = row.try_get(2).map_err(damaged)?;
     let incarnation = u32::try_from(incarnation).unwrap_or(0);
     let log = LogIdentity { log_id, incarnation };
-    Ok(Some(Identity { log, secret, copying: state == "copying" }))
+    Ok(Some(Identity { log, copying: state == "copying" }))
 }

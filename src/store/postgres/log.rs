@@ -35,7 +35,8 @@ pub(super) struct Parts {
     /// The database, as a person knows it.
     pub(super) name: String,
     pub(super) identity: LogIdentity,
-    pub(super) secret: [u8; 32],
+    /// None where the role may only read.
+    pub(super) secret: Option<[u8; 32]>,
     pub(super) clock: Option<Clock>,
     pub(super) channel: String,
     pub(super) pool: PgPool,
@@ -91,7 +92,7 @@ impl PgLog {
         &self.parts.pool
     }
 
-    pub(super) const fn secret_bytes(&self) -> [u8; 32] {
+    pub(super) const fn secret_bytes(&self) -> Option<[u8; 32]> {
         self.parts.secret
     }
 

@@ -45,6 +45,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "trust",
         sql: include_str!("../../../migrations/postgres/0006_trust.sql"),
     },
+    Migration {
+        version: 7,
+        name: "secret",
+        sql: include_str!("../../../migrations/postgres/0007_secret.sql"),
+    },
 ];
 
 /// The schema that this program writes.

@@ -14,7 +14,7 @@ use super::follow::{Follower, View, poll, set_back};
 use super::log::{Parts, PgLog};
 use super::writer::{Setup, Writer};
 use super::{OpenError, identity, migrations, session};
-use crate::store::{Clock, LogError, Position};
+use crate::store::{Clock, LogError, LogIdentity, Position};
 
 /// The oldest server that has what the log needs.
 const MIN_SERVER: i32 = 140_000;
@@ -66,9 +66,11 @@ pub(super) async fn node(settings: Settings) -> Result<PgLog, OpenError> {
     if identity.copying {
         return Err(OpenError::Copying { database: name(&options) });
     }
+    let secret = identity::secret_or_create(&mut connection).await?;
     forget_old_writers(&mut connection).await?;
     drop(connection.close().await);
-    assemble(options, settings, &identity, Mode::Node).await
+    let known = Known { log: identity.log, secret: Some(secret) };
+    assemble(options, settings, known, Mode::Node).await
 }
 
 /// Opens the log for reading only; nothing is made.
@@ -78,9 +80,18 @@ pub(super) async fn reader(url: &str) -> Result<PgLog, OpenError> {
     let database = name(&options);
     migrations::check(&mut connection, &database).await?;
     let identity = identity::load(&mut connection).await?;
-    drop(connection.close().await);
     let identity = identity.ok_or(OpenError::Missing { database })?;
-    assemble(options, Settings::new(url), &identity, Mode::Reader).await
+    // Reading needs none, and a role that may only read cannot have it.
+    let secret = identity::secret(&mut connection).await.ok().flatten();
+    drop(connection.close().await);
+    let known = Known { log: identity.log, secret };
+    assemble(options, Settings::new(url), known, Mode::Reader).await
+}
+
+/// What was read before the log is put together.
+struct Known {
+    log: LogIdentity,
+    secret: Option<[u8; 32]>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -123,11 +134,11 @@ async fn forget_old_writers(connection: &mut PgConnection) -> Result<(), OpenErr
 async fn assemble(
     options: PgConnectOptions,
     settings: Settings,
-    identity: &identity::Identity,
+    known: Known,
     mode: Mode,
 ) -> Result<PgLog, OpenError> {
     let pool = session::pool(options.clone());
-    let channel = format!("specline_{}", identity.log.log_id.simple());
+    let channel = format!("specline_{}", known.log.log_id.simple());
     let view = Arc::new(View::new(Position(0), Timestamp::default()));
     let damaged = |error: LogError| OpenError::Damaged { cause: error.to_string() };
     if poll(&pool, &view, &[]).await.map_err(damaged)?.set_back && mode == Mode::Node {
@@ -156,8 +167,8 @@ async fn assemble(
     });
     Ok(PgLog::new(Parts {
         name: name(&options),
-        identity: identity.log,
-        secret: identity.secret,
+        identity: known.log,
+        secret: known.secret,
         clock: settings.clock,
         channel,
         pool,

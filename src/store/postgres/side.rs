@@ -119,6 +119,7 @@ impl SideTables for PgLog {
     }
 
     async fn secret(&self) -> Result<[u8; 32], LogError> {
-        Ok(self.secret_bytes())
+        let cause = "this role may not read the log's secret";
+        self.secret_bytes().ok_or_else(|| LogError::Transient { cause: cause.to_owned() })
     }
 }

@@ -34,7 +34,7 @@ impl SqliteHouse {
 
     /// The same; it makes the file when it is not there.
     pub fn open_or_create(path: &Path) -> Result<Self, OpenError> {
-        let lock = WriteLock::take(path)?;
+        let lock = WriteLock::take_soon(path)?;
         let failed = |error: rusqlite::Error| OpenError::sqlite(path, &error);
         let mut connection = connection::open_writer(path).map_err(failed)?;
         migrations::check_writable(path, &connection)?;

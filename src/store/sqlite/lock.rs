@@ -3,12 +3,18 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use super::OpenError;
 use crate::private;
+
+/// How long a lock is waited for that nobody means to keep: a process shares it with each child
+/// between fork and exec, and a killed one holds it until the kernel has taken it down.
+const PATIENCE: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(5);
 
 /// Held as long as it lives. The lock's file stays: removing it would let two in.
 #[derive(Debug)]
@@ -25,6 +31,17 @@ impl WriteLock {
             Ok(()) => Ok(Self { _file: file }),
             Err(Errno::WOULDBLOCK) => Err(OpenError::Busy { path: log.to_owned() }),
             Err(errno) => Err(OpenError::io(&path, &errno.into())),
+        }
+    }
+
+    /// Waits a moment for one that is on its way out; for those who cannot turn to its holder.
+    pub(super) fn take_soon(log: &Path) -> Result<Self, OpenError> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match Self::take(log) {
+                Err(OpenError::Busy { .. }) if Instant::now() < end => std::thread::sleep(LOOK),
+                taken => return taken,
+            }
         }
     }
 }

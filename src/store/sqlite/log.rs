@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::append::AppendJob;
 use super::index::{Index, Reader};
 use super::job::{Batch, Job, Task};
+use super::lock::WriteLock;
 use super::readers::Readers;
 use super::writer::Writer;
 use super::{OpenError, blobs, events, keys, open, snapshots};
@@ -48,9 +49,15 @@ pub(super) struct Parts {
 
 impl SqliteLog {
     /// Opens the log at `path` as its one writer, and makes it when it is not there. The folder
-    /// must exist. The lock `<path>.lock` is held until the log is dropped or the process ends.
+    /// must exist. The lock `<path>.lock` is held until the log is dropped or the process ends; one
+    /// that is on its way out is waited for, up to a second.
     pub fn open(path: &Path, clock: Clock) -> Result<Self, OpenError> {
-        open::writer(path, clock)
+        open::writer(path, clock, WriteLock::take_soon(path)?)
+    }
+
+    /// The same for those who can turn to the engine that holds the log: it waits for nobody.
+    pub fn open_at_once(path: &Path, clock: Clock) -> Result<Self, OpenError> {
+        open::writer(path, clock, WriteLock::take(path)?)
     }
 
     /// Opens the log at `path` for reading, with no lock, whether or not an engine writes it. Every

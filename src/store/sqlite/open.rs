@@ -20,9 +20,8 @@ use crate::store::house::Deed;
 use crate::store::time::LogTime;
 use crate::store::{Clock, Position};
 
-/// Opens `path` as its one writer.
-pub(super) fn writer(path: &Path, clock: Clock) -> Result<SqliteLog, OpenError> {
-    let lock = WriteLock::take(path)?;
+/// Opens `path` as its one writer, under its lock.
+pub(super) fn writer(path: &Path, clock: Clock, lock: WriteLock) -> Result<SqliteLog, OpenError> {
     let failed = |error: rusqlite::Error| OpenError::sqlite(path, &error);
     let mut connection = connection::open_writer(path).map_err(failed)?;
     migrations::check_writable(path, &connection)?;

@@ -53,7 +53,7 @@ impl Restore {
     pub async fn prepare(backup: &Path, log: &Path) -> Result<Self, RestoreError> {
         // A link stays a link: what it leads to is replaced.
         let log = log.canonicalize().unwrap_or_else(|_| log.to_owned());
-        let lock = WriteLock::take(&log)?;
+        let lock = WriteLock::take_soon(&log)?;
         let present = present(&log);
         let (from, beside) = (backup.to_owned(), connection::beside(&log, ".restoring"));
         let copied = tokio::task::spawn_blocking(move || Backup::take(&from, &beside)).await;

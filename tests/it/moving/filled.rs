@@ -8,12 +8,10 @@ use rusqlite::types::Value;
 use specline::store::house::{CopySource, Row, Table};
 use specline::store::{
     Append, Appended, Blob, Clock, EventLog, Expected, Heartbeat, Key, Lease, LeaseState, NewEvent,
-    OpenError, Position, Recorded, SideTables, SqliteLog, StreamId,
+    Position, Recorded, SideTables, SqliteLog, StreamId,
 };
 use specline_aggregates::{Digest, Epoch, InstanceId, SandboxId, Timestamp, Usage};
 use uuid::Uuid;
-
-use crate::support::wait_for;
 
 /// Events in one append.
 const BATCH: u64 = 100;
@@ -56,13 +54,9 @@ pub async fn fill<L: EventLog + SideTables>(log: &L, n_events: u64) -> (Append, 
     (first, answer)
 }
 
-/// Opens a log for writing. A program that another test starts in this moment holds its lock for as
-/// long as it takes to become that program.
+/// Opens a log for writing.
 pub fn opened(path: &Path) -> SqliteLog {
-    wait_for("the lock of a log", || match SqliteLog::open(path, Clock::system()) {
-        Err(OpenError::Busy { .. }) => None,
-        opened => Some(opened.unwrap()),
-    })
+    SqliteLog::open(path, Clock::system()).unwrap()
 }
 
 pub async fn fill_file(path: &Path, n_events: u64) -> (Append, Appended) {

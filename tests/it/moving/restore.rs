@@ -204,7 +204,7 @@ async fn a_log_in_postgresql_begins_anew_in_place() {
     project.adopt(&old);
     let from = format!("sqlite:{}", old.display());
     project.ok(&["log", "copy", "--from", &from, "--to", database.url()]);
-    let secret = || postgres::server().psql_at(database.url(), "SELECT secret FROM log_identity");
+    let secret = || postgres::server().psql_at(database.url(), "SELECT secret FROM log_secret");
     let before = secret();
     let said = project.ok(&["restore", "--in-place", "--store", database.url(), "--json"]).json();
     assert_eq!(said["incarnation"], 3, "{said}");

@@ -129,13 +129,19 @@ impl Server {
 
     /// The same in the database at `url`.
     pub fn psql_at(&self, url: &str, sql: &str) -> String {
+        self.try_psql_at(url, sql).unwrap_or_else(|said| panic!("{sql}: {said}"))
+    }
+
+    /// The same, or what the server said against it.
+    pub fn try_psql_at(&self, url: &str, sql: &str) -> Result<String, String> {
         let out = Command::new(self.bin.join("psql"))
             .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql])
             .output()
             .unwrap();
-        let said = String::from_utf8_lossy(&out.stderr);
-        assert!(out.status.success(), "{sql}: {said}");
-        String::from_utf8(out.stdout).unwrap().trim_end().to_owned()
+        if !out.status.success() {
+            return Err(String::from_utf8_lossy(&out.stderr).into_owned());
+        }
+        Ok(String::from_utf8(out.stdout).unwrap().trim_end().to_owned())
     }
 
     /// The postmaster's process.

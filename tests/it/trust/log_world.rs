@@ -45,6 +45,11 @@ impl World {
         self.database.is_none()
     }
 
+    /// Of the database.
+    pub fn url(&self) -> &str {
+        self.database.as_ref().expect("this log is in PostgreSQL").url()
+    }
+
     pub fn file(&self) -> std::path::PathBuf {
         self.project.repo().join(".specline/log.db")
     }

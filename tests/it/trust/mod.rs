@@ -23,6 +23,7 @@ mod named;
 mod policies;
 mod programs;
 mod sealed;
+mod secret;
 mod served;
 mod special_files;
 mod terminal;

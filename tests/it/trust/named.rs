@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use serde_json::{Value, json};
 
 use super::borders::Served;
-use crate::support::Project;
+use crate::support::{Project, process};
 
 /// Puts `text` where the user's own settings are.
 fn configure(project: &Project, text: &str) {
@@ -49,6 +49,44 @@ fn a_key_chooses_an_agent_by_name_and_the_log_never_holds_its_command() {
     assert!(!texts.iter().any(|text| text.contains("agent.sh")), "{texts:#?}");
     let env = project.agent.env("explore", 1);
     assert!(env.contains(&"WORD=from-the-host".to_owned()), "{env:?}");
+    served.stop();
+}
+
+/// What runs inside can call in its worker's place, and nobody there masks what it tells.
+#[test]
+fn what_the_host_gives_to_a_named_agent_is_masked_in_every_call() {
+    const SECRET: &str = "hunter2-of-the-host";
+    let project = Project::new();
+    configure(&project, &scripted(&project, "env = [\"MODEL_API_KEY\"]"));
+    project.agent.on("explore", "hold go");
+    let mut command = project.command(&["serve"]);
+    command.env("MODEL_API_KEY", SECRET);
+    let served = Served::start(&project, command);
+    let key = served.key("ci", "operator", None);
+    let body = launch(&project, &json!({ "agent": "scripted" }));
+    let (status, launched) = served.post("/api/v1/specs/launch", &key, &body);
+    assert_eq!(status, 202, "{launched}");
+    project.wait_for_call("explore");
+    let log = project.log();
+    let attached = log.named("SandboxAttached");
+    let sandbox = attached[0].data()["sandbox"].as_str().unwrap();
+    let token = process::token(project.root(), sandbox).unwrap();
+    let step = json!({
+        "phase": "explore", "attempt": 1, "number": 1, "name": "look",
+        "result": { "seen": format!("key {SECRET}.") },
+    });
+    let told = served.post(&format!("/api/v1/sandboxes/{sandbox}/steps"), &token, &step);
+    assert_eq!(told.0, 200, "{told:?}");
+    let failure = json!({
+        "phase": "explore", "attempt": 1, "kind": "agent_error", "message": SECRET,
+    });
+    let told = served.post(&format!("/api/v1/sandboxes/{sandbox}/failure"), &token, &failure);
+    assert_eq!(told.0, 200, "{told:?}");
+    project.agent.let_go("go");
+    let log = project.log();
+    let texts: Vec<String> = log.0.iter().map(|event| event.data().to_string()).collect();
+    assert!(texts.iter().any(|text| text.contains("key ***.")), "{texts:#?}");
+    assert!(!texts.iter().any(|text| text.contains(SECRET)), "{texts:#?}");
     served.stop();
 }
 
