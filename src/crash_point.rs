@@ -1,16 +1,23 @@
 //! Named points where a test can have the process killed, to see what a crash just there leaves.
 //! Inert unless `SPECLINE_CRASH_AT` is set to `NAME` or `NAME=FILE`. With a file, the crash happens
-//! once: the file is made first, and a process that finds it goes on.
+//! once: the file is made first, and a process that finds it goes on. `panic:NAME…` panics there.
+
+use std::sync::OnceLock;
 
 /// The variable that names the point.
 pub const VARIABLE: &str = "SPECLINE_CRASH_AT";
 
-/// Kills this process with SIGKILL if this is the named point.
+/// Kills this process with SIGKILL, or panics, if this is the named point.
 pub fn reach(name: &str) {
-    let Ok(wanted) = std::env::var(VARIABLE) else { return };
+    static WANTED: OnceLock<Option<String>> = OnceLock::new();
+    let Some(wanted) = WANTED.get_or_init(|| std::env::var(VARIABLE).ok()) else { return };
+    let (panics, wanted) = match wanted.strip_prefix("panic:") {
+        Some(rest) => (true, rest),
+        None => (false, wanted.as_str()),
+    };
     let (point, once) = match wanted.split_once('=') {
         Some((point, file)) => (point, Some(file)),
-        None => (wanted.as_str(), None),
+        None => (wanted, None),
     };
     if point != name {
         return;
@@ -20,6 +27,7 @@ pub fn reach(name: &str) {
     {
         return;
     }
+    assert!(!panics, "a test has asked for a panic at {name}");
     let me = rustix::process::getpid();
     // SIGKILL: nothing is flushed and nothing is cleaned up, as when the machine dies.
     let _ = rustix::process::kill_process(me, rustix::process::Signal::KILL);

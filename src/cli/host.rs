@@ -223,6 +223,10 @@ impl Host {
                 format!("a newer specline wrote to this log: {cause}; use that version"),
             ),
             Ok(Some(Fatal::Corrupt(cause))) => Failure::failed(cause),
+            Ok(Some(Fatal::Ended(what))) => Failure::failed(format!(
+                "{what} has ended by a fault of this program, which its log lines tell; start it \
+                 again, and it goes on where it was"
+            )),
             Ok(None) | Err(_) => std::future::pending().await,
         }
     }

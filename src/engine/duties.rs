@@ -3,11 +3,14 @@
 //! by the spec itself.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use specline_projections::due_work::{DueWork, Kind};
 
-use super::{Engine, EngineError, evaluator, spawner, syncer, timers};
+use super::{Engine, EngineError, UnderWay, evaluator, spawner, syncer, timers};
+use crate::crash_point;
 use crate::store::NODE_LASTS_MS;
 
 /// Rows looked at in one go.
@@ -30,7 +33,7 @@ pub(super) async fn run(engine: Engine) {
     let mut projected = engine.inner.projected.subscribe();
     loop {
         projected.borrow_and_update();
-        engine.inner.health.looked("clockwork");
+        let busy = engine.busy("clockwork");
         let sleep = match engine.look().await {
             Ok(sleep) => sleep,
             Err(error) => {
@@ -38,6 +41,7 @@ pub(super) async fn run(engine: Engine) {
                 AGAIN
             }
         };
+        drop(busy);
         tokio::select! {
             _ = projected.changed() => {}
             () = tokio::time::sleep(sleep) => {}
@@ -64,37 +68,33 @@ impl Engine {
         if self.inner.stop.is_cancelled() {
             return Ok(());
         }
-        let begun: BTreeMap<String, &DueWork> =
-            due.iter().map(|row| (key(row), row)).filter(|(key, _)| self.begin(key)).collect();
+        let begun: BTreeMap<String, (UnderWay, &DueWork)> = due
+            .iter()
+            .filter_map(|row| self.begin(&key(row)).map(|begun| (key(row), (begun, row))))
+            .collect();
         let keys: Vec<String> = begun.keys().cloned().collect();
         if keys.is_empty() {
             return Ok(());
         }
-        let claimed = self.inner.side.claim_work(&keys, self.inner.id, NODE_LASTS_MS).await;
-        let claimed = claimed.inspect_err(|_| keys.iter().for_each(|key| self.end(key)))?;
-        for (key, row) in begun {
+        let claimed = self.inner.side.claim_work(&keys, self.inner.id, NODE_LASTS_MS).await?;
+        for (key, (under_way, row)) in begun {
             if claimed.contains(&key) {
-                self.start_duty(key, row.clone());
-            } else {
-                self.end(&key);
+                self.start_duty(under_way, row.clone());
             }
         }
         Ok(())
     }
 
-    fn start_duty(&self, key: String, row: DueWork) {
+    fn start_duty(&self, under_way: UnderWay, row: DueWork) {
         let engine = self.clone();
         self.inner.tracker.spawn(async move {
+            let key = &under_way.key;
             let started = tokio::time::Instant::now();
-            let result = match row.kind {
-                Kind::Spawn => spawner::run(&engine, &row).await,
-                Kind::Attempt => timers::time_out(&engine, &row).await,
-                Kind::Approval => timers::expire_approval(&engine, &row).await,
-                Kind::Evaluate => evaluator::run(&engine, &row).await,
-                Kind::Sync => syncer::run(&engine, &row).await,
-            };
+            // A panic is one row's trouble, as any other failure is.
+            let acted = AssertUnwindSafe(engine.act(&row)).catch_unwind().await;
+            let result = acted.unwrap_or_else(|panic| Err(EngineError::of_panic(&*panic)));
             engine.note_duty(&row, started.elapsed(), result.as_ref().err());
-            if let Err(error) = engine.inner.side.release_work(&key, engine.inner.id).await {
+            if let Err(error) = engine.inner.side.release_work(key, engine.inner.id).await {
                 tracing::debug!(cause = %error, "a claim runs out by itself");
             }
             if let Err(error) = result.map_err(|error| engine.heed(error)) {
@@ -107,21 +107,35 @@ impl Engine {
                     () = engine.inner.stop.cancelled() => {}
                 }
             }
-            engine.end(&key);
         });
+    }
+
+    async fn act(&self, row: &DueWork) -> Result<(), EngineError> {
+        crash_point::reach(&format!("duty:{}", word(row.kind)));
+        match row.kind {
+            Kind::Spawn => spawner::run(self, row).await,
+            Kind::Attempt => timers::time_out(self, row).await,
+            Kind::Approval => timers::expire_approval(self, row).await,
+            Kind::Evaluate => evaluator::run(self, row).await,
+            Kind::Sync => syncer::run(self, row).await,
+        }
+    }
+}
+
+const fn word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Spawn => "spawn",
+        Kind::Attempt => "attempt",
+        Kind::Approval => "approval",
+        Kind::Evaluate => "evaluate",
+        Kind::Sync => "sync",
     }
 }
 
 impl Engine {
     /// One line for each effect, and one number.
     fn note_duty(&self, row: &DueWork, took: Duration, error: Option<&EngineError>) {
-        let kind = match row.kind {
-            Kind::Spawn => "spawn",
-            Kind::Attempt => "attempt",
-            Kind::Approval => "approval",
-            Kind::Evaluate => "evaluate",
-            Kind::Sync => "sync",
-        };
+        let kind = word(row.kind);
         let outcome = if error.is_some() { "failed" } else { "done" };
         self.metrics().duty(kind, outcome, took);
         if error.is_none() {

@@ -83,6 +83,16 @@ impl EngineError {
         )
     }
 
+    /// What was thrown where this program has a fault.
+    pub(super) fn of_panic(thrown: &(dyn std::any::Any + Send)) -> Self {
+        let text = thrown.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| thrown.downcast_ref::<&str>().copied());
+        Self::Internal {
+            what: "a fault of this program",
+            cause: text.unwrap_or("it panicked").to_owned(),
+        }
+    }
+
     pub(super) fn refused(rejection: &Rejection) -> Self {
         let findings = if let Rejection::GateFailed { findings, .. } = rejection {
             findings.clone()

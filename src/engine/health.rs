@@ -11,8 +11,9 @@ use serde::Serialize;
 use specline_projections::State;
 use tokio::time::Instant;
 
-use super::Engine;
-use crate::store::Position;
+use super::{Engine, Fatal};
+use crate::crash_point;
+use crate::store::{NODE_LASTS_MS, Position};
 
 /// A write that went well says for so long that the log can be written. It bounds what those who
 /// ask cost, whoever they are.
@@ -26,7 +27,7 @@ const CURSOR: &str = "health";
 pub struct ReadyBounds {
     /// Events that a read model may be behind.
     pub max_lag_events: u64,
-    /// Longest that a duty may not have looked around; each does every half minute at least.
+    /// Longest that a duty may be at one step of its work.
     pub max_duty_silence: Duration,
     /// Longest that a write to the log's store may take.
     pub max_write: Duration,
@@ -46,16 +47,31 @@ impl Default for ReadyBounds {
 #[derive(Debug, Default)]
 pub(super) struct Health {
     duties: Mutex<BTreeMap<&'static str, Duty>>,
+    /// When the other nodes last heard that this one lives.
+    beaten: Mutex<Option<Instant>>,
     /// Held while the log is written to: those who come meanwhile get the same answer.
     written: tokio::sync::Mutex<Option<(Instant, Result<(), String>)>>,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Duty {
-    Running,
-    /// It said so itself.
-    Looked(Instant),
+    /// It waits for something to happen.
+    Resting,
+    /// It is at one step of its work since then.
+    Busy(Instant),
     Ended,
+}
+
+/// A duty is busy for as long as this lives.
+pub(super) struct Busy {
+    engine: Engine,
+    name: &'static str,
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.engine.inner.health.set(self.name, Duty::Resting);
+    }
 }
 
 /// One thing that is looked at.
@@ -85,15 +101,29 @@ impl Check {
     }
 }
 
-/// Marks a duty as ended, however it ends.
+/// Marks a duty as ended, however it ends. One that was not told to leaves nothing behind that goes
+/// on without it: the engine ends, and the next one takes over.
 struct Mark {
     engine: Engine,
     name: &'static str,
+    /// It came to its end; else its runtime is gone, or it panics.
+    finished: bool,
+}
+
+impl Mark {
+    fn finish(mut self) {
+        self.finished = true;
+    }
 }
 
 impl Drop for Mark {
     fn drop(&mut self) {
         self.engine.inner.health.set(self.name, Duty::Ended);
+        let ended = self.finished || std::thread::panicking();
+        if ended && !self.engine.inner.stop.is_cancelled() {
+            tracing::error!(duty = self.name, "a duty has ended before it was told to");
+            self.engine.fail(Fatal::Ended(self.name));
+        }
     }
 }
 
@@ -103,24 +133,48 @@ impl Health {
         duties.insert(name, duty);
     }
 
-    /// A duty that is there looked around.
-    pub(super) fn looked(&self, name: &'static str) {
-        self.set(name, Duty::Looked(Instant::now()));
+    /// A duty that is busy has come to its next step.
+    pub(super) fn goes_on(&self, name: &'static str) {
+        let mut duties = self.duties.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Duty::Busy(since)) = duties.get_mut(name) {
+            *since = Instant::now();
+        }
+    }
+
+    /// The other nodes have heard that this one lives.
+    pub(super) fn beaten(&self) {
+        *self.beaten.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether the other nodes take this one to live: it asks no store that may not answer.
+    fn membership(&self) -> Check {
+        let beaten = *self.beaten.lock().unwrap_or_else(PoisonError::into_inner);
+        let silent = beaten.map(|at| at.elapsed());
+        match silent {
+            Some(silent) if silent < Duration::from_millis(NODE_LASTS_MS) => {
+                Check::good("membership")
+            }
+            Some(silent) => Check::bad(
+                "membership",
+                format!("the other nodes have not heard of it for {} s", silent.as_secs()),
+            ),
+            None => Check::bad("membership", "the other nodes have not heard of it"),
+        }
     }
 
     fn duties(&self, max_silence: Duration) -> Vec<Check> {
         let duties = self.duties.lock().unwrap_or_else(PoisonError::into_inner);
-        if duties.is_empty() {
+        if !duties.contains_key("clockwork") {
             return vec![Check::bad("duties", "no duty was started")];
         }
         let check = |(name, duty): (&&'static str, &Duty)| {
             let name = format!("duty {name}");
             match duty {
-                Duty::Looked(at) if at.elapsed() > max_silence => Check::bad(
+                Duty::Busy(since) if since.elapsed() > max_silence => Check::bad(
                     name,
-                    format!("it has done nothing for {} s", at.elapsed().as_secs()),
+                    format!("it has been at one step for {} s", since.elapsed().as_secs()),
                 ),
-                Duty::Running | Duty::Looked(_) => Check::good(name),
+                Duty::Resting | Duty::Busy(_) => Check::good(name),
                 Duty::Ended => Check::bad(name, "it has ended"),
             }
         };
@@ -131,12 +185,19 @@ impl Health {
 impl Engine {
     /// Starts a duty, and keeps an eye on it.
     pub(super) fn keep(&self, name: &'static str, duty: impl Future<Output = ()> + Send + 'static) {
-        self.inner.health.set(name, Duty::Running);
-        let mark = Mark { engine: self.clone(), name };
+        self.inner.health.set(name, Duty::Resting);
+        let mark = Mark { engine: self.clone(), name, finished: false };
         self.inner.tracker.spawn(async move {
-            let _mark = mark;
             duty.await;
+            mark.finish();
         });
+    }
+
+    /// A duty begins a step, which may not take for ever.
+    pub(super) fn busy(&self, name: &'static str) -> Busy {
+        crash_point::reach(&format!("duty:{name}"));
+        self.inner.health.set(name, Duty::Busy(Instant::now()));
+        Busy { engine: self.clone(), name }
     }
 
     /// Everything that has to be well for this engine to take work.
@@ -148,6 +209,9 @@ impl Engine {
         };
         let mut checks = vec![Check::of("engine", running)];
         checks.push(Check::of("log", self.can_write(bounds.max_write).await));
+        if self.is_shared() {
+            checks.push(self.inner.health.membership());
+        }
         let head = self.head();
         for model in self.inner.models.status() {
             let name = format!("read model {}", model.model);

@@ -29,9 +29,11 @@ pub(super) async fn run(engine: Engine, mut beats: mpsc::Receiver<Heartbeat>) {
         }
         let batch: Vec<_> = batch.into_values().collect();
         let n = batch.len();
+        let busy = engine.busy("heartbeats");
         if let Err(error) = engine.inner.side.heartbeat(batch).await {
             tracing::warn!(n, cause = %error, "heartbeats were not written");
         }
+        drop(busy);
     }
 }
 

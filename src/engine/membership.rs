@@ -9,7 +9,12 @@ use crate::store::{Beat, Node, Peer};
 use super::{Engine, EngineError, reactor, sealer};
 
 /// Four beats a node's life, so that a slow one or two do no harm.
-const BEAT: Duration = Duration::from_secs(2);
+const BEAT: Duration = Duration::from_secs(1);
+
+/// Longest that a beat may take, and the pause before it is tried again: one whose connection is
+/// dead is made up for within a node's life.
+const BEAT_TAKES: Duration = Duration::from_secs(2);
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// The duties that one node does at a time. Two at once would do no harm, only double work.
 const SINGLE: [&str; 2] = [reactor::DUTY, sealer::DUTY];
@@ -29,13 +34,23 @@ pub(super) enum Keeper {
 
 pub(super) async fn run(engine: Engine) {
     let stop = engine.inner.stop.clone();
+    let mut pause = BEAT;
     loop {
         tokio::select! {
-            () = tokio::time::sleep(BEAT) => {}
+            () = tokio::time::sleep(pause) => {}
             () = stop.cancelled() => return,
         }
-        if let Err(error) = engine.beat().await {
-            tracing::warn!(cause = %error, "the other nodes do not hear of this one");
+        let busy = engine.busy("membership");
+        let beaten = engine.beat().await;
+        drop(busy);
+        let heard = pause == BEAT;
+        pause = if beaten.is_ok() { BEAT } else { AGAIN };
+        match beaten {
+            Ok(()) if !heard => tracing::info!("the other nodes hear of this one again"),
+            Err(error) if heard => {
+                tracing::warn!(cause = %error, "the other nodes do not hear of this one");
+            }
+            Ok(()) | Err(_) => {}
         }
     }
 }
@@ -54,7 +69,10 @@ impl Engine {
             api_url: self.inner.api_url.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        let beat = self.inner.side.beat(&node, &SINGLE).await?;
+        let beat = tokio::time::timeout(BEAT_TAKES, self.inner.side.beat(&node, &SINGLE)).await;
+        let late = |_| EngineError::Transient("the store does not answer".to_owned());
+        let beat = beat.map_err(late)??;
+        self.inner.health.beaten();
         if beat.leased {
             self.inner.leases_changed.notify_one();
         }

@@ -132,6 +132,19 @@ struct Inner {
     fatal: watch::Sender<Option<Fatal>>,
 }
 
+/// Work that is under way for as long as this lives, however it ends.
+struct UnderWay {
+    engine: Engine,
+    key: String,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let set = &self.engine.inner.under_way;
+        set.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+    }
+}
+
 /// Why an engine stopped by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fatal {
@@ -139,6 +152,8 @@ pub enum Fatal {
     NewerPeer(String),
     /// The log is damaged.
     Corrupt(String),
+    /// A duty, or the log's writer, has ended before it was told to.
+    Ended(&'static str),
 }
 
 impl Engine {
@@ -173,15 +188,11 @@ impl Engine {
         self.inner.fatal.subscribe()
     }
 
-    /// Marks `key` as under way; false when it is already.
-    fn begin(&self, key: &str) -> bool {
+    /// Marks `key` as under way; none when it is already.
+    fn begin(&self, key: &str) -> Option<UnderWay> {
         let mut set = self.inner.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        set.insert(key.to_owned())
-    }
-
-    fn end(&self, key: &str) {
-        let mut set = self.inner.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        set.remove(key);
+        // Made only where it is needed: to drop one takes this lock, and the key away.
+        set.insert(key.to_owned()).then(|| UnderWay { engine: self.clone(), key: key.to_owned() })
     }
 
     /// Gives `folder` to `spec`, for long enough to write it; false when another has it.

@@ -33,7 +33,10 @@ pub(super) async fn run(engine: Engine) {
     let mut last = Folded::ByUs;
     loop {
         end.borrow_and_update();
-        match engine.fold_on(last, &mut moved).await {
+        let busy = engine.busy("projector");
+        let folded = engine.fold_on(last, &mut moved).await;
+        drop(busy);
+        match folded {
             Ok(folded) => last = folded,
             Err(error) => {
                 tracing::error!(cause = %error, "the read models stand still");
@@ -87,6 +90,7 @@ impl Engine {
             let Some(from) = self.stand() else {
                 return Err(EngineError::Corrupt("every read model has stopped".to_owned()));
             };
+            self.inner.health.goes_on("projector");
             let rows = self.inner.log.read_all(Position(from), PAGE).await?;
             if rows.is_empty() {
                 self.inner.projected.send_if_modified(|at| raise(at, from));

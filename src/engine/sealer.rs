@@ -31,7 +31,10 @@ pub(super) async fn run(engine: Engine) {
         if !engine.holds(DUTY) {
             continue;
         }
-        match engine.seal().await {
+        let busy = engine.busy("sealer");
+        let done = engine.seal().await;
+        drop(busy);
+        match done {
             Ok(Some(seal)) => sealed = seal.n,
             Ok(None) => sealed = engine.head(),
             Err(error) => tracing::error!(cause = %error, "the log cannot be sealed"),

@@ -76,6 +76,14 @@ fn hide(read_models: &std::path::Path) {
     }
 }
 
+/// Ends when the log's writer has died, and so does the engine then.
+async fn watch_writer(engine: Engine) {
+    tokio::select! {
+        () = engine.inner.log.writer_died() => {}
+        () = engine.inner.stop.cancelled() => {}
+    }
+}
+
 impl Engine {
     /// An engine that answers commands; its duties do not run yet.
     pub async fn open(settings: Settings) -> Result<Self, StartError> {
@@ -122,21 +130,21 @@ impl Engine {
                 fatal: watch::Sender::new(None),
             }),
         };
-        let tracker = &engine.inner.tracker;
-        tracker.spawn(heartbeats::run(engine.clone(), waiting));
+        engine.keep("heartbeats", heartbeats::run(engine.clone(), waiting));
         Ok(engine)
     }
 
     /// Starts the duties: first the sandboxes that outlived the last engine are taken over.
     pub async fn start(&self) -> Result<(), StartError> {
         if let Some(exits) = self.inner.provider.exits() {
-            self.inner.tracker.spawn(watchdog::watch_exits(self.clone(), exits));
+            self.keep("exits", watchdog::watch_exits(self.clone(), exits));
         }
         self.beat().await?;
         self.adopt_survivors().await?;
         if self.is_shared() {
             self.keep("membership", membership::run(self.clone()));
         }
+        self.keep("log", watch_writer(self.clone()));
         self.keep("projector", projector::run(self.clone()));
         self.keep("reactor", reactor::run(self.clone()));
         self.keep("sealer", super::sealer::run(self.clone()));

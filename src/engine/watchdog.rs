@@ -48,10 +48,12 @@ pub(super) async fn run(engine: Engine) {
     let mut watch = Watch::default();
     let mut last = Last { looked: None, failed: false };
     loop {
+        let busy = engine.busy("watchdog");
         let looked = match engine.forgive_silence(&mut last).await {
             Ok(()) => engine.look_at_leases(&mut watch).await,
             Err(error) => Err(error),
         };
+        drop(busy);
         let living = match looked {
             Ok(living) => living,
             Err(error) => {
@@ -84,7 +86,9 @@ pub(super) async fn watch_exits(engine: Engine, mut exits: mpsc::Receiver<Exited
             () = stop.cancelled() => None,
         };
         let Some(exited) = exited else { return };
+        let busy = engine.busy("exits");
         engine.after_exit(exited).await;
+        drop(busy);
     }
 }
 
@@ -220,16 +224,13 @@ impl Engine {
 
     /// Ends a sandbox in the background; twice is fine.
     pub(super) fn end_sandbox(&self, lease: &Lease) {
-        let key = format!("end/{}", lease.sandbox);
-        if !self.begin(&key) {
-            return;
-        }
+        let Some(under_way) = self.begin(&format!("end/{}", lease.sandbox)) else { return };
         let (engine, lease) = (self.clone(), lease.clone());
         self.inner.tracker.spawn(async move {
             if let Err(error) = engine.terminate(&lease).await {
                 tracing::warn!(sandbox.id = %lease.sandbox, cause = %error, "it does not end");
             }
-            engine.end(&key);
+            drop(under_way);
         });
     }
 

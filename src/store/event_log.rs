@@ -2,11 +2,12 @@
 //! checked on every backend by `tests/it/store_conformance`. Nothing here knows a database.
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use specline_aggregates::{Digest, Timestamp};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
 use super::Clock;
@@ -209,6 +210,11 @@ pub trait EventLog: Send + Sync + fmt::Debug {
 
     async fn append(&self, append: Append) -> Result<Appended, LogError>;
 
+    /// Resolves when what writes for this handle has died, and nothing can be appended any more.
+    async fn writer_died(&self) {
+        std::future::pending::<()>().await;
+    }
+
     /// At most `limit` events of one stream after sequence `after`, in order. A gap is `Corrupt`.
     async fn read_stream(
         &self,
@@ -216,6 +222,16 @@ pub trait EventLog: Send + Sync + fmt::Debug {
         after: u64,
         limit: usize,
     ) -> Result<Vec<Recorded>, LogError>;
+
+    /// The same, given out while they may still be checked against their hashes.
+    async fn read_stream_early(
+        &self,
+        stream: &StreamId,
+        after: u64,
+        limit: usize,
+    ) -> Result<EarlyEvents, LogError> {
+        Ok(EarlyEvents::checked_already(self.read_stream(stream, after, limit).await?))
+    }
 
     /// At most `limit` events of the whole log after position `after`, in order.
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, LogError>;
@@ -253,5 +269,37 @@ pub trait EventLog: Send + Sync + fmt::Debug {
     /// How many writes shared each transaction of this process's writer, where it has one.
     fn batches(&self) -> Option<&Histogram> {
         None
+    }
+}
+
+/// Events that may still be checked: folding them can begin, and what comes of it counts when
+/// [`check`](Self::check) has said that they are as they were written.
+#[derive(Debug)]
+pub struct EarlyEvents {
+    events: Arc<Vec<Recorded>>,
+    check: Option<oneshot::Receiver<Result<(), LogError>>>,
+}
+
+impl EarlyEvents {
+    fn checked_already(events: Vec<Recorded>) -> Self {
+        Self { events: Arc::new(events), check: None }
+    }
+
+    pub(super) const fn new(
+        events: Arc<Vec<Recorded>>,
+        check: oneshot::Receiver<Result<(), LogError>>,
+    ) -> Self {
+        Self { events, check: Some(check) }
+    }
+
+    #[must_use]
+    pub fn events(&self) -> &[Recorded] {
+        &self.events
+    }
+
+    pub async fn check(self) -> Result<(), LogError> {
+        let Some(check) = self.check else { return Ok(()) };
+        let broken_off = || LogError::Transient { cause: "a check was broken off".to_owned() };
+        check.await.unwrap_or_else(|_| Err(broken_off()))
     }
 }

@@ -25,8 +25,8 @@ pub use aggregate_store::{
 };
 pub use clock::{Clock, Reading};
 pub use event_log::{
-    Append, Appended, Blob, Capabilities, EventLog, Expected, Key, KeyRecord, LogError,
-    LogIdentity, NewEvent, Position, Recorded, Snapshot, StreamHead, StreamId,
+    Append, Appended, Blob, Capabilities, EarlyEvents, EventLog, Expected, Key, KeyRecord,
+    LogError, LogIdentity, NewEvent, Position, Recorded, Snapshot, StreamHead, StreamId,
 };
 pub use postgres::PgLog;
 pub use side_tables::{

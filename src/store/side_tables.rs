@@ -70,7 +70,7 @@ pub const MAX_TELEMETRY_ENTRIES: u64 = 2_000;
 
 /// A node that has not beaten for this long is taken for dead: several beats, and less than a
 /// person's patience.
-pub const NODE_LASTS_MS: u64 = 8_000;
+pub const NODE_LASTS_MS: u64 = 4_000;
 
 /// An engine process on a log.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -78,22 +78,11 @@ async fn judged_specs(
     }
 }
 
-/// Lets the next back-test begin, however this one ends.
-struct Turn<'a>(&'a Engine);
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.0.end(KEY);
-    }
-}
-
 impl Engine {
     /// The same on this engine's log; one at a time, as it may take long.
     pub async fn backtest(&self, change: &Change) -> Result<Report, EngineError> {
-        if !self.begin(KEY) {
-            return Err(EngineError::Transient("another back-test runs".to_owned()));
-        }
-        let _turn = Turn(self);
+        let another = || EngineError::Transient("another back-test runs".to_owned());
+        let _under_way = self.begin(KEY).ok_or_else(another)?;
         backtest(&*self.inner.log, change, |_, _| ()).await
     }
 }

@@ -44,10 +44,12 @@ pub(super) async fn run(engine: Engine) {
             cursor = saved;
         }
         head.borrow_and_update();
+        let busy = engine.busy("reactor");
         let failed = engine.react(&mut cursor).await.map_err(|error| engine.heed(error)).err();
         if let Some(error) = &failed {
             tracing::warn!(cause = %error, "a follow-up failed");
         }
+        drop(busy);
         let unsaved = failed.is_some() || cursor.saved < cursor.at;
         let quiet = async {
             let pause = if engine.is_shared() { QUIET_SHARED } else { QUIET };
@@ -92,6 +94,7 @@ impl Engine {
 
     async fn react(&self, cursor: &mut Cursor) -> Result<(), EngineError> {
         loop {
+            self.inner.health.goes_on("reactor");
             let rows = self.inner.log.read_all(cursor.at, PAGE).await?;
             if rows.is_empty() {
                 self.inner.reacted.send_replace(cursor.at.0);

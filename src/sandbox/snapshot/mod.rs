@@ -9,6 +9,7 @@ mod alternates;
 mod checkout;
 mod error;
 mod listing;
+mod made;
 mod pinned;
 mod source;
 mod special;
@@ -98,13 +99,8 @@ impl Snapshots {
         };
         private_folder(&snapshots.scratch)
             .map_err(|e| SnapshotError::io("make", &snapshots.scratch, e))?;
-        if !snapshots.git_dir.join("HEAD").exists() {
-            Git::plain("make the snapshot repository")
-                .args(["init", "--quiet", "--bare", "--template=", "--object-format=sha1"])
-                .arg(&snapshots.git_dir)
-                .run()?;
-            pinned::settle(&snapshots.git_dir)?;
-        }
+        made::sweep(&dir);
+        made::make(&snapshots.git_dir)?;
         pinned::pin(&snapshots.git_dir)?;
         Ok(snapshots)
     }

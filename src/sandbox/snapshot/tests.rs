@@ -161,6 +161,37 @@ fn a_filtered_file_is_in_as_it_lies_there() {
     assert_eq!(fs::read_to_string(copy.join("f.x")).unwrap(), "quiet\n");
 }
 
+/// Nodes of one machine share it, and start together.
+#[test]
+fn engines_that_open_it_at_once_find_it_whole() {
+    for _ in 0..20 {
+        let root = tempfile::tempdir().unwrap();
+        let state = root.path().join("state");
+        let opened: Vec<_> = std::thread::scope(|scope| {
+            let open = || scope.spawn(|| Snapshots::open(&state).map(drop));
+            let opening: Vec<_> = (0..4).map(|_| open()).collect();
+            opening.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        assert!(opened.iter().all(Result::is_ok), "{opened:?}");
+        let left = fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().file_name());
+        let left: Vec<_> = left.filter(|name| name.to_string_lossy().contains("making")).collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
+
+/// git was killed in `init`, before there was a HEAD.
+#[test]
+fn one_that_was_being_made_when_git_was_killed_is_finished() {
+    let root = tempfile::tempdir().unwrap();
+    let state = root.path().join("state");
+    fs::create_dir_all(state.join("snapshots.git/refs")).unwrap();
+    let snapshots = Snapshots::open(&state).unwrap();
+    let repo = root.path().join("repo");
+    fs::create_dir(&repo).unwrap();
+    fs::write(repo.join("a.txt"), "a").unwrap();
+    assert_eq!(paths(&snapshots.take(&repo, "key").unwrap()), ["a.txt"]);
+}
+
 #[test]
 fn a_folder_without_git_is_taken_with_its_ignore_files() {
     let bench = Bench::new();

@@ -13,8 +13,7 @@ use uuid::Uuid;
 
 use super::mac::same;
 use super::{AggregateStore, Loaded, Place, SNAPSHOT_EVERY, StoreError};
-use crate::store::chain::GENESIS;
-use crate::store::{LogError, Recorded, Snapshot, StreamHead, StreamId, links};
+use crate::store::{EarlyEvents, LogError, Recorded, Snapshot, StreamHead, StreamId, links};
 
 /// Events read at a time: enough to make the query's cost small, few enough that decoding them
 /// holds a runtime thread for a millisecond only, and that the next are soon on their way.
@@ -77,7 +76,8 @@ impl<A: EventSourced> AggregateStore<A> {
         let start = building.version();
         let mut read = self.page(&stream, start, sequence);
         while let Some(page) = read.take() {
-            let events = page.end().await?;
+            let early = page.end().await?;
+            let events = early.events();
             let version = events.last().map_or(building.version(), |event| event.sequence);
             // The store reads the next events, and checks their hashes, while these are folded.
             if events.len() >= PAGE {
@@ -86,7 +86,10 @@ impl<A: EventSourced> AggregateStore<A> {
             if let Some(page) = &mut read {
                 page.begin().await;
             }
-            building.apply(&events)?;
+            let applied = building.apply(events);
+            // What is not as it was written is told as that, whatever else came of it.
+            early.check().await?;
+            applied?;
         }
         let replayed = building.version() - start;
         Ok((building.finish(id), replayed))
@@ -96,7 +99,7 @@ impl<A: EventSourced> AggregateStore<A> {
     fn page<'a>(&'a self, stream: &'a StreamId, after: u64, sequence: u64) -> Option<Reading<'a>> {
         let left = sequence.checked_sub(after).filter(|left| *left > 0)?;
         let limit = usize::try_from(left).unwrap_or(PAGE).min(PAGE);
-        Some(Reading(Box::pin(maybe_done(self.log.read_stream(stream, after, limit)))))
+        Some(Reading(Box::pin(maybe_done(self.log.read_stream_early(stream, after, limit)))))
     }
 
     /// What the snapshot says, if it is one that this program reads, is not past `sequence`, and
@@ -144,7 +147,7 @@ impl<A: EventSourced> AggregateStore<A> {
 /// Events that are asked for, and may be there already.
 struct Reading<'a>(Pin<Box<MaybeDone<Page<'a>>>>);
 
-type Page<'a> = Pin<Box<dyn Future<Output = Result<Vec<Recorded>, LogError>> + Send + 'a>>;
+type Page<'a> = Pin<Box<dyn Future<Output = Result<EarlyEvents, LogError>> + Send + 'a>>;
 
 impl Reading<'_> {
     /// Lets the store begin, and does not wait for it.
@@ -152,7 +155,7 @@ impl Reading<'_> {
         poll_fn(|context| Poll::Ready(self.0.as_mut().poll(context).is_ready())).await;
     }
 
-    async fn end(mut self) -> Result<Vec<Recorded>, LogError> {
+    async fn end(mut self) -> Result<EarlyEvents, LogError> {
         self.0.as_mut().await;
         self.0.as_mut().take_output().expect("it is taken once, when it has ended")
     }
@@ -183,11 +186,11 @@ impl<A: EventSourced> Building<A> {
         self.head.map_or(0, |head| head.version)
     }
 
-    /// Goes on with events that the log has found to be linked to each other; the first of them is
-    /// to be linked to this very state as well.
+    /// Goes on with events that the log finds to be linked to each other, and the first of a stream
+    /// to its beginning; here the first is to be linked to this very state as well.
     fn apply(&mut self, events: &[Recorded]) -> Result<(), StoreError> {
-        if let Some(first) = events.first() {
-            links::check(first, &self.head.map_or(GENESIS, |head| head.hash))?;
+        if let (Some(first), Some(head)) = (events.first(), self.head) {
+            links::check(first, &head.hash)?;
         }
         for event in events {
             let decoded = A::decode(&event.event_type, &event.event_version, &event.payload)

@@ -4,8 +4,9 @@
 
 use serde_json::{Map, Value};
 use specline_aggregates::Digest;
+use specline_pg::Pool;
 use sqlx::Row;
-use sqlx::postgres::{PgPool, PgRow};
+use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::error::log_error;
@@ -22,7 +23,7 @@ const ACTOR: &str = "foreign";
 
 /// Where and as what adoption happens.
 pub(super) struct Adopter<'a> {
-    pub(super) pool: &'a PgPool,
+    pub(super) pool: &'a Pool,
     pub(super) channel: &'a str,
     pub(super) now: Option<i64>,
 }

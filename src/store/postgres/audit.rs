@@ -1,8 +1,9 @@
 //! The trait `Audit` on `PgLog`: the tables of the seals. Queries are in `find`.
 
 use async_trait::async_trait;
+use specline_pg::Pool;
 use sqlx::Row;
-use sqlx::postgres::{PgPool, PgRow};
+use sqlx::postgres::PgRow;
 
 use super::error::log_error;
 use super::log::PgLog;
@@ -99,7 +100,7 @@ fn seal(row: &PgRow) -> sqlx::Result<Seal> {
 }
 
 async fn list<T>(
-    pool: &PgPool,
+    pool: &Pool,
     sql: &str,
     (from, limit): (u64, usize),
     read: impl Fn(&PgRow) -> sqlx::Result<T>,

@@ -2,8 +2,9 @@
 //! without a position are another writer's, and are no events yet.
 
 use specline_aggregates::Digest;
+use specline_pg::Pool;
 use sqlx::Row;
-use sqlx::postgres::{PgExecutor, PgPool, PgRow};
+use sqlx::postgres::{PgExecutor, PgRow};
 
 use super::error::log_error;
 use super::rows::{self, EVENT_COLUMNS, place};
@@ -27,11 +28,7 @@ pub(super) enum Foreign {
     Ignored,
 }
 
-pub(super) async fn end(
-    pool: &PgPool,
-    stream: &StreamId,
-    foreign: Foreign,
-) -> Result<End, LogError> {
+pub(super) async fn end(pool: &Pool, stream: &StreamId, foreign: Foreign) -> Result<End, LogError> {
     let sql = "SELECT sequence, hash, position FROM events WHERE aggregate_type = $1 AND aggregate_id = $2
                AND (position IS NOT NULL OR $3) ORDER BY sequence DESC LIMIT 1";
     let query = sqlx::query(sql)
@@ -54,7 +51,7 @@ pub(super) async fn end(
 
 /// Events of a stream, or none at all when it ends in rows that are not adopted yet.
 pub(super) async fn of_stream(
-    pool: &PgPool,
+    pool: &Pool,
     stream: &StreamId,
     (after, limit): (u64, usize),
     foreign: Foreign,
@@ -144,7 +141,7 @@ fn is_foreign(row: &PgRow) -> bool {
 }
 
 pub(super) async fn of_log(
-    pool: &PgPool,
+    pool: &Pool,
     after: Position,
     limit: usize,
 ) -> Result<Vec<Recorded>, LogError> {

@@ -5,15 +5,22 @@
 //! the order of the index that it means, which no other has, and a plan is made once, without
 //! looking at values.
 
+use std::time::Duration;
+
+use futures_util::FutureExt;
 use specline_aggregates::Timestamp;
-use sqlx::postgres::{PgArguments, PgConnection, PgPool, PgRow};
+use specline_pg::Pool;
+use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::query::Query as Statement;
-use sqlx::{Executor, Postgres, Row};
+use sqlx::{Connection, Executor, Postgres, Row};
 
 use super::error::log_error;
 use super::rows::{self, EVENT_COLUMNS};
 use crate::store::audit::{Bounds, Column, MAX_SCANNED, Order, Page, Query};
 use crate::store::{LogError, Recorded};
+
+/// Longest that one question may take: far more than any page needs.
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// Holds until the transaction ends.
 pub(super) const IN_INDEX_ORDER: &str = "SET LOCAL enable_sort = off;
@@ -23,8 +30,14 @@ pub(super) const IN_INDEX_ORDER: &str = "SET LOCAL enable_sort = off;
 
 type Conditions = [(Column, String)];
 
-pub(super) async fn find(pool: &PgPool, query: &Query) -> Result<Page, LogError> {
-    let mut transaction = pool.begin().await.map_err(log_error)?;
+pub(super) async fn find(pool: &Pool, query: &Query) -> Result<Page, LogError> {
+    let query = query.clone();
+    pool.within(LONGEST).run_with(log_error, |connection| on(connection, query).boxed()).await
+}
+
+async fn on(connection: &mut PgConnection, query: Query) -> Result<Page, LogError> {
+    let query = &query;
+    let mut transaction = connection.begin().await.map_err(log_error)?;
     transaction.execute(IN_INDEX_ORDER).await.map_err(log_error)?;
     let bounds = bounds(&mut transaction, query).await?;
     let conditions = query.filter.conditions();

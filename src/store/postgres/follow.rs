@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use specline_aggregates::Timestamp;
-use sqlx::Row;
+use specline_pg::{Pool, within};
 use sqlx::postgres::{PgListener, PgPool};
+use sqlx::{Executor, Row};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -25,6 +26,10 @@ const SAMPLE_LASTS: Duration = Duration::from_secs(5);
 
 /// Pause before the next try to listen.
 const AGAIN: Duration = Duration::from_millis(250);
+
+/// A listener that hears nothing for so long is asked whether it is still there, and for how long.
+const SILENCE: Duration = Duration::from_secs(15);
+const TRIAL: Duration = Duration::from_secs(2);
 
 /// Streams with refused rows that a node remembers; more are looked at again and again.
 const MAX_REFUSED: usize = 1_000;
@@ -105,7 +110,7 @@ impl View {
 
 /// Asks for the end of the log and the time.
 pub(super) async fn poll(
-    pool: &PgPool,
+    pool: &Pool,
     view: &View,
     adopts: &[&'static str],
 ) -> Result<Polled, LogError> {
@@ -139,7 +144,7 @@ pub(super) struct Polled {
 }
 
 /// Has the log's time go on by the clock as it is now.
-pub(super) async fn set_back(pool: &PgPool) -> Result<(), LogError> {
+pub(super) async fn set_back(pool: &Pool) -> Result<(), LogError> {
     let sql = "SELECT specline_set_back()";
     sqlx::query(sql).execute(pool).await.map(drop).map_err(log_error)
 }
@@ -147,7 +152,7 @@ pub(super) async fn set_back(pool: &PgPool) -> Result<(), LogError> {
 /// The parts of a log that its followers need.
 #[derive(Clone)]
 pub(super) struct Follower {
-    pub(super) pool: PgPool,
+    pub(super) pool: Pool,
     pub(super) view: Arc<View>,
     pub(super) channel: String,
     pub(super) adopts: Vec<&'static str>,
@@ -233,7 +238,13 @@ impl Follower {
         listener.listen(&self.channel).await?;
         self.missed.notify_one();
         loop {
-            let Some(notification) = listener.try_recv().await? else {
+            let Some(heard) = within(SILENCE, listener.try_recv()).await else {
+                // Nothing was appended, or a connection that was forgotten on the way is deaf.
+                let tried = within(TRIAL, listener.execute("SELECT 1")).await;
+                tried.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
+                continue;
+            };
+            let Some(notification) = heard? else {
                 self.missed.notify_one();
                 continue;
             };

@@ -70,6 +70,7 @@ fn drawn<const N: usize>() -> Result<[u8; N], OpenError> {
     random().map_err(|error| OpenError::Damaged { cause: format!("no random numbers: {error}") })
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "used as map_err(damaged)")]
 fn damaged(error: sqlx::Error) -> OpenError {
     OpenError::Damaged { cause: error.to_string() }
 }

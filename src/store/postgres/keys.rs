@@ -1,11 +1,11 @@
 //! Idempotency keys: what the first append under each did.
 
 use specline_aggregates::{Digest, Timestamp};
-use sqlx::postgres::PgPool;
 
 use super::error::log_error;
 use super::rows;
 use crate::store::{Appended, KeyRecord, LogError, Position, StreamHead};
+use specline_pg::Pool;
 
 /// A key's row.
 pub(super) struct FirstUse {
@@ -33,7 +33,7 @@ impl FirstUse {
 }
 
 pub(super) async fn find(
-    pool: &PgPool,
+    pool: &Pool,
     aggregate_id: &str,
     key: &str,
 ) -> Result<Option<FirstUse>, LogError> {

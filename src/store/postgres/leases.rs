@@ -2,8 +2,9 @@
 //! store's clock.
 
 use specline_aggregates::{Epoch, InstanceId, SandboxId, Usage};
+use specline_pg::Pool;
 use sqlx::Row;
-use sqlx::postgres::{PgPool, PgRow};
+use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::error::log_error;
@@ -18,11 +19,7 @@ pub(super) const COLUMNS: &str = "sandbox, owner, epoch, state, instance, engine
 /// Longest lease: ten years, so that a sum of times always fits.
 const MAX_LEASE_MS: u64 = 10 * 365 * 24 * 3_600_000;
 
-pub(super) async fn claim(
-    pool: &PgPool,
-    lease: &Lease,
-    now: Option<i64>,
-) -> Result<bool, LogError> {
+pub(super) async fn claim(pool: &Pool, lease: &Lease, now: Option<i64>) -> Result<bool, LogError> {
     let sql = "INSERT INTO leases AS l (sandbox, owner, epoch, state, engine, handle, lease_ms,
             expires_at, last_heard, last_progress,
             input_tokens, output_tokens, cost_micro_usd, duration_ms)
@@ -56,7 +53,7 @@ pub(super) async fn claim(
 }
 
 pub(super) async fn set(
-    pool: &PgPool,
+    pool: &Pool,
     sandbox: SandboxId,
     (state, handle): (LeaseState, Option<&str>),
     engine: Uuid,
@@ -69,7 +66,7 @@ pub(super) async fn set(
 }
 
 pub(super) async fn take(
-    pool: &PgPool,
+    pool: &Pool,
     sandbox: SandboxId,
     (from, to): (Uuid, Uuid),
 ) -> Result<bool, LogError> {
@@ -80,7 +77,7 @@ pub(super) async fn take(
 }
 
 pub(super) async fn attach(
-    pool: &PgPool,
+    pool: &Pool,
     sandbox: SandboxId,
     instance: InstanceId,
 ) -> Result<bool, LogError> {
@@ -93,7 +90,7 @@ pub(super) async fn attach(
 /// All beats in one statement, in the order of their ids: two nodes that write the same rows wait
 /// for each other, and never in a circle.
 pub(super) async fn heartbeat(
-    pool: &PgPool,
+    pool: &Pool,
     beats: &[Heartbeat],
     now: Option<i64>,
 ) -> Result<(), LogError> {
@@ -129,7 +126,7 @@ pub(super) async fn heartbeat(
 
 /// Renews the live leases of `engine`, or all.
 pub(super) async fn renew(
-    pool: &PgPool,
+    pool: &Pool,
     engine: Option<Uuid>,
     now: Option<i64>,
 ) -> Result<(), LogError> {
@@ -140,14 +137,14 @@ pub(super) async fn renew(
     Ok(())
 }
 
-pub(super) async fn one(pool: &PgPool, sandbox: SandboxId) -> Result<Option<Lease>, LogError> {
+pub(super) async fn one(pool: &Pool, sandbox: SandboxId) -> Result<Option<Lease>, LogError> {
     let sql = format!("SELECT {COLUMNS} FROM leases WHERE sandbox = $1");
     let query = sqlx::query(&sql).bind(sandbox.uuid());
     let found = query.fetch_optional(pool).await.map_err(log_error)?;
     found.as_ref().map(lease).transpose().map_err(log_error)
 }
 
-pub(super) async fn live(pool: &PgPool) -> Result<Vec<Lease>, LogError> {
+pub(super) async fn live(pool: &Pool) -> Result<Vec<Lease>, LogError> {
     let sql = format!("SELECT {COLUMNS} FROM leases WHERE state <> 'ended' ORDER BY sandbox");
     let found = sqlx::query(&sql).fetch_all(pool).await.map_err(log_error)?;
     found.iter().map(lease).collect::<sqlx::Result<_>>().map_err(log_error)

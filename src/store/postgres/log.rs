@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use specline_aggregates::{Digest, Timestamp};
-use sqlx::postgres::PgPool;
+use specline_pg::Pool;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
@@ -39,7 +39,9 @@ pub(super) struct Parts {
     pub(super) secret: Option<[u8; 32]>,
     pub(super) clock: Option<Clock>,
     pub(super) channel: String,
-    pub(super) pool: PgPool,
+    pub(super) pool: Pool,
+    /// For beats alone.
+    pub(super) beats: Pool,
     pub(super) view: Arc<View>,
     /// None: it is open for reading only.
     pub(super) writer: Option<Writer>,
@@ -88,8 +90,12 @@ impl PgLog {
         self.parts.view.commits.count()
     }
 
-    pub(super) const fn pool(&self) -> &PgPool {
+    pub(super) const fn pool(&self) -> &Pool {
         &self.parts.pool
+    }
+
+    pub(super) const fn beats(&self) -> &Pool {
+        &self.parts.beats
     }
 
     pub(super) const fn secret_bytes(&self) -> Option<[u8; 32]> {
@@ -184,6 +190,13 @@ impl EventLog for PgLog {
 
     fn ahead_ms(&self) -> u64 {
         self.parts.view.ahead_ms()
+    }
+
+    async fn writer_died(&self) {
+        match &self.parts.writer {
+            Some(writer) => writer.died().await,
+            None => std::future::pending().await,
+        }
     }
 
     async fn append(&self, append: Append) -> Result<Appended, LogError> {

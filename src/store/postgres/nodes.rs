@@ -1,7 +1,8 @@
 //! Who works on the log, and on what: nodes and their claims, as SQL.
 
+use specline_pg::Pool;
 use sqlx::Row;
-use sqlx::postgres::{PgPool, PgRow};
+use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::error::log_error;
@@ -9,7 +10,7 @@ use super::rows;
 use crate::store::{Beat, LogError, NODE_LASTS_MS, Node, Peer};
 
 pub(super) async fn beat(
-    pool: &PgPool,
+    pool: &Pool,
     node: &Node,
     duties: &[&str],
     now: Option<i64>,
@@ -48,7 +49,7 @@ fn peer(row: &PgRow) -> sqlx::Result<Peer> {
 }
 
 /// The node's row stays, as dead, for as long as a lease names it.
-pub(super) async fn leave(pool: &PgPool, node: Uuid) -> Result<(), LogError> {
+pub(super) async fn leave(pool: &Pool, node: Uuid) -> Result<(), LogError> {
     let sql = "WITH released AS (DELETE FROM work_claims WHERE owner = $1)
                UPDATE nodes SET expires_at = 0 WHERE id = $1";
     sqlx::query(sql).bind(node).execute(pool).await.map_err(log_error)?;
@@ -57,7 +58,7 @@ pub(super) async fn leave(pool: &PgPool, node: Uuid) -> Result<(), LogError> {
 
 /// The keys are taken in one order everywhere, so that two nodes never wait in a circle.
 pub(super) async fn claim(
-    pool: &PgPool,
+    pool: &Pool,
     keys: &[String],
     (owner, for_ms): (Uuid, u64),
     now: Option<i64>,
@@ -74,7 +75,7 @@ pub(super) async fn claim(
     found.iter().map(|row| row.try_get(0)).collect::<sqlx::Result<_>>().map_err(log_error)
 }
 
-pub(super) async fn release(pool: &PgPool, key: &str, owner: Uuid) -> Result<(), LogError> {
+pub(super) async fn release(pool: &Pool, key: &str, owner: Uuid) -> Result<(), LogError> {
     let sql = "DELETE FROM work_claims WHERE key = $1 AND owner = $2";
     sqlx::query(sql).bind(key).bind(owner).execute(pool).await.map_err(log_error)?;
     Ok(())

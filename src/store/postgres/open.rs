@@ -172,6 +172,7 @@ async fn assemble(
         clock: settings.clock,
         channel,
         pool,
+        beats: session::beats(options),
         view,
         writer,
         tasks,

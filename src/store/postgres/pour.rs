@@ -2,10 +2,12 @@
 //! side least. The server waits while nobody takes them, so that memory stays small whatever the
 //! size of the events.
 
+use std::time::Duration;
+
 use futures_util::TryStreamExt;
 use specline_aggregates::{Digest, Timestamp};
-use sqlx::postgres::PgPool;
-use sqlx::{Acquire, Executor};
+use specline_pg::Pool;
+use sqlx::{Connection, Executor};
 use uuid::Uuid;
 
 use super::error::log_error;
@@ -16,6 +18,10 @@ use crate::store::{LogError, Position};
 /// Rows of one statement: while it runs the server keeps all old versions of rows, also of tables
 /// that change often.
 const ROWS: u64 = 100_000;
+
+/// A server that sends no row for so long is not there any more.
+const SILENCE: Duration = Duration::from_mins(1);
+const SILENT: &str = "the database does not answer";
 
 /// Names the columns in the order in which [`row`] reads them. JSON comes as the text that was
 /// written.
@@ -34,7 +40,7 @@ enum End {
 }
 
 pub(super) async fn pour(
-    pool: &PgPool,
+    pool: &Pool,
     (from, to): (Position, Position),
     sink: &Sink,
 ) -> Result<(), LogError> {
@@ -48,12 +54,8 @@ pub(super) async fn pour(
     Ok(())
 }
 
-async fn some(
-    pool: &PgPool,
-    (from, to): (Position, Position),
-    sink: &Sink,
-) -> Result<End, LogError> {
-    let mut connection = pool.acquire().await.map_err(log_error)?;
+async fn some(pool: &Pool, (from, to): (Position, Position), sink: &Sink) -> Result<End, LogError> {
+    let mut connection = pool.hold().await.map_err(log_error)?;
     let mut transaction = connection.begin().await.map_err(log_error)?;
     transaction.execute(IN_INDEX_ORDER).await.map_err(log_error)?;
     // COPY takes no parameters.
@@ -65,7 +67,10 @@ async fn some(
     );
     let mut stream = transaction.copy_out_raw(&sql).await.map_err(log_error)?;
     let (mut batch, mut end) = (Batch::default(), End::Of);
-    while let Some(bytes) = stream.try_next().await.map_err(log_error)? {
+    loop {
+        let next = tokio::time::timeout(SILENCE, stream.try_next()).await;
+        let next = next.map_err(|_| LogError::Transient { cause: SILENT.to_owned() })?;
+        let Some(bytes) = next.map_err(log_error)? else { break };
         let bytes = bytes.strip_prefix(HEADER).unwrap_or(&bytes);
         match row(bytes) {
             // The mark at the end.
@@ -79,8 +84,6 @@ async fn some(
             let (true, Some(last)) = (wanted, last) else {
                 // The server is still sending: this connection is of no more use.
                 drop(stream);
-                drop(transaction);
-                drop(connection.detach());
                 return Ok(End::Of);
             };
             end = End::At(last);
@@ -88,6 +91,7 @@ async fn some(
     }
     drop(stream);
     transaction.commit().await.map_err(log_error)?;
+    connection.give_back();
     if let Some(last) = batch.last() {
         end = End::At(last);
     }

@@ -1,6 +1,5 @@
 //! Reads that outlive a lost connection. After the server was away, each connection that the pool
-//! kept is found to be gone only when it is used; and a server that does not answer at all must not
-//! hold a reader for ever.
+//! kept is found to be gone only when it is used.
 
 use std::future::Future;
 use std::time::Duration;
@@ -8,9 +7,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::store::LogError;
-
-/// Longest that one read may take: far more than any page needs.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A failure within this time is a connection's that was gone already, not an absent server's.
 const AT_ONCE: Duration = Duration::from_millis(200);
@@ -26,9 +22,7 @@ where
     let mut tries = 1;
     loop {
         let begun = Instant::now();
-        let result = tokio::time::timeout(PATIENCE, read()).await.unwrap_or_else(|_| {
-            Err(LogError::Transient { cause: "the database does not answer".to_owned() })
-        });
+        let result = read().await;
         let gone = matches!(result, Err(LogError::Transient { .. }));
         if !gone || tries >= MAX_TRIES || begun.elapsed() > AT_ONCE {
             return result;

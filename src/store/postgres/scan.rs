@@ -1,9 +1,11 @@
 //! The rows of the log as they lie in the table, for `verify` and for a copy: nothing is checked.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
-use futures_util::TryStreamExt;
+use futures_util::{FutureExt, TryStreamExt};
 use sqlx::postgres::PgConnection;
-use sqlx::{Executor, PgPool, Row};
+use sqlx::{Connection, Executor, Row};
 
 use super::error::log_error;
 use super::find::IN_INDEX_ORDER;
@@ -26,10 +28,16 @@ impl PgLog {
     }
 }
 
+/// Longest that a statement may take that goes over the whole log.
+const LONGEST: Duration = Duration::from_mins(10);
+
 #[async_trait]
 impl Scan for PgLog {
     async fn scan(&self, from: Position, limit: usize) -> Result<Vec<Scanned>, LogError> {
-        page(&mut *acquire(self.pool()).await?, from, limit).await
+        self.pool()
+            .within(LONGEST)
+            .run_with(log_error, move |connection| page(connection, from, limit).boxed())
+            .await
     }
 
     async fn pour(&self, from: Position, to: Position, sink: Sink) -> Result<(), LogError> {
@@ -37,24 +45,27 @@ impl Scan for PgLog {
     }
 
     async fn given_out(&self) -> Result<Position, LogError> {
-        given_out(&mut *acquire(self.pool()).await?).await
+        self.pool().run_with(log_error, |connection| given_out(connection).boxed()).await
     }
 
     async fn strays(&self) -> Result<Strays, LogError> {
-        foreign::strays(&mut *acquire(self.pool()).await?).await
+        let pool = self.pool().within(LONGEST);
+        pool.run_with(log_error, |connection| foreign::strays(connection).boxed()).await
     }
 
     async fn by_stream(&self, to: Position, like: &Census) -> Result<Option<Census>, LogError> {
-        by_stream(self.pool(), to, like.emptied()).await.map(Some)
+        let (pool, census) = (self.pool().within(LONGEST), like.emptied());
+        pool.run_with(log_error, move |connection| by_stream(connection, to, census).boxed())
+            .await
+            .map(Some)
     }
 
     async fn head_before(&self, event: &Recorded) -> Result<Option<StreamHead>, LogError> {
-        head_before(&mut *acquire(self.pool()).await?, event).await
+        let mut held = self.pool().hold().await.map_err(log_error)?;
+        let found = head_before(&mut held, event).await?;
+        held.give_back();
+        Ok(found)
     }
-}
-
-async fn acquire(pool: &PgPool) -> Result<sqlx::pool::PoolConnection<sqlx::Postgres>, LogError> {
-    pool.acquire().await.map_err(log_error)
 }
 
 /// A row that takes part of a page, as long as those before it have not filled it.
@@ -93,8 +104,12 @@ pub(super) async fn page(
 }
 
 /// The rows as the index of the streams has them: loads go by it and by nothing else.
-async fn by_stream(pool: &PgPool, to: Position, mut census: Census) -> Result<Census, LogError> {
-    let mut transaction = pool.begin().await.map_err(log_error)?;
+async fn by_stream(
+    connection: &mut PgConnection,
+    to: Position,
+    mut census: Census,
+) -> Result<Census, LogError> {
+    let mut transaction = connection.begin().await.map_err(log_error)?;
     transaction.execute(IN_INDEX_ORDER).await.map_err(log_error)?;
     let sql = "SELECT position, aggregate_type, aggregate_id, sequence FROM events
                WHERE position <= $1 ORDER BY aggregate_type, aggregate_id, sequence";

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use specline_pg::{Bounds, Pool};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 use super::OpenError;
@@ -13,8 +14,9 @@ const N_CONNECTIONS: u32 = 8;
 /// Longest wait for a free connection, or a new one: below a caller's patience.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Idle connections are closed after this.
-const IDLE: Duration = Duration::from_mins(2);
+/// Longest that a statement may take: more than it waits for a lock, and less than a node lasts
+/// without a beat.
+const CALL_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the sessions of a log share.
 pub(super) fn options(url: &str) -> Result<PgConnectOptions, OpenError> {
@@ -55,15 +57,28 @@ pub(super) fn for_writer(options: &PgConnectOptions) -> PgConnectOptions {
     ])
 }
 
-pub(super) fn pool(options: PgConnectOptions) -> PgPool {
-    PgPoolOptions::new()
-        .min_connections(0)
-        .max_connections(N_CONNECTIONS)
-        .acquire_timeout(CONNECT_PATIENCE)
-        .idle_timeout(IDLE)
-        .max_lifetime(None)
-        .test_before_acquire(false)
-        .connect_lazy_with(options)
+pub(super) fn pool(options: PgConnectOptions) -> Pool {
+    let bounds = Bounds {
+        max_connections: N_CONNECTIONS,
+        connect: CONNECT_PATIENCE,
+        call: CALL_PATIENCE,
+        ..Bounds::default()
+    };
+    Pool::new(options, bounds)
+}
+
+/// Longest that a beat may take, on a connection of its own: whatever else a node does, the others
+/// hear that it lives, and one whose connection is dead has time for another within its life.
+const BEAT_PATIENCE: Duration = Duration::from_millis(1_200);
+
+pub(super) fn beats(options: PgConnectOptions) -> Pool {
+    let bounds = Bounds {
+        max_connections: 1,
+        connect: BEAT_PATIENCE,
+        call: BEAT_PATIENCE,
+        ..Bounds::default()
+    };
+    Pool::new(options, bounds)
 }
 
 /// One connection that only listens.

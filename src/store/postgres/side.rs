@@ -63,7 +63,7 @@ impl SideTables for PgLog {
 
     async fn beat(&self, node: &Node, duties: &[&str]) -> Result<Beat, LogError> {
         self.writable()?;
-        nodes::beat(self.pool(), node, duties, self.given_now()).await
+        nodes::beat(self.beats(), node, duties, self.given_now()).await
     }
 
     async fn leave(&self, node: Uuid) -> Result<(), LogError> {

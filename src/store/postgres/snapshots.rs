@@ -1,8 +1,9 @@
 //! Snapshots, a cache, and blobs: bytes under their digest, checked when they are read.
 
 use specline_aggregates::Digest;
+use specline_pg::Pool;
 use sqlx::Row;
-use sqlx::postgres::{PgPool, PgRow};
+use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::error::log_error;
@@ -10,7 +11,7 @@ use super::rows;
 use crate::store::{Blob, LogError, Snapshot, StreamHead, StreamId};
 
 /// Our snapshot of the stream. One that postgres-es left beside it has no hash, and is none.
-pub(super) async fn load(pool: &PgPool, stream: &StreamId) -> Result<Option<Snapshot>, LogError> {
+pub(super) async fn load(pool: &Pool, stream: &StreamId) -> Result<Option<Snapshot>, LogError> {
     let sql = "SELECT last_sequence, hash, format, payload::text, mac FROM snapshots
                WHERE aggregate_type = $1 AND aggregate_id = $2
                  AND hash IS NOT NULL AND format IS NOT NULL
@@ -34,7 +35,7 @@ fn snapshot(row: &PgRow) -> sqlx::Result<Snapshot> {
 
 /// Ours behind that of a stream, in the order of the streams: of each the one that is loaded.
 pub(super) async fn page(
-    pool: &PgPool,
+    pool: &Pool,
     after: Option<&StreamId>,
     limit: usize,
 ) -> Result<Vec<(StreamId, Snapshot)>, LogError> {
@@ -58,7 +59,7 @@ pub(super) async fn page(
 }
 
 /// Takes ours away, and leaves what postgres-es has.
-pub(super) async fn forget(pool: &PgPool, stream: &StreamId) -> Result<(), LogError> {
+pub(super) async fn forget(pool: &Pool, stream: &StreamId) -> Result<(), LogError> {
     let sql = "DELETE FROM snapshots
                WHERE aggregate_type = $1 AND aggregate_id = $2 AND hash IS NOT NULL";
     let query =
@@ -68,7 +69,7 @@ pub(super) async fn forget(pool: &PgPool, stream: &StreamId) -> Result<(), LogEr
 
 /// Replaces ours, unless a later one is there; in one statement, which is whole or not at all.
 pub(super) async fn save(
-    pool: &PgPool,
+    pool: &Pool,
     stream: &StreamId,
     snapshot: &Snapshot,
 ) -> Result<(), LogError> {
@@ -101,7 +102,7 @@ pub(super) async fn save(
     Ok(())
 }
 
-pub(super) async fn put_blob(pool: &PgPool, blob: &Blob) -> Result<(), LogError> {
+pub(super) async fn put_blob(pool: &Pool, blob: &Blob) -> Result<(), LogError> {
     let sql = "INSERT INTO blobs (digest, bytes) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING";
     sqlx::query(sql)
         .bind(blob.digest.as_bytes().as_slice())
@@ -112,7 +113,7 @@ pub(super) async fn put_blob(pool: &PgPool, blob: &Blob) -> Result<(), LogError>
     Ok(())
 }
 
-pub(super) async fn blob(pool: &PgPool, digest: &Digest) -> Result<Option<Vec<u8>>, LogError> {
+pub(super) async fn blob(pool: &Pool, digest: &Digest) -> Result<Option<Vec<u8>>, LogError> {
     let query = sqlx::query("SELECT bytes FROM blobs WHERE digest = $1");
     let query = query.bind(digest.as_bytes().as_slice());
     let Some(row) = query.fetch_optional(pool).await.map_err(log_error)? else { return Ok(None) };

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use specline_aggregates::Timestamp;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool};
+use specline_pg::Pool;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection, Row};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -16,6 +17,7 @@ use super::batch::{self, Answer, Identity, Outcome};
 use super::error::{Kind, kind, told};
 use super::follow::View;
 use super::{keys, rows};
+use crate::crash_point;
 use crate::store::{Append, Clock, LogError, Position};
 
 /// Appends that may wait for the writer. A full queue makes callers wait, which is the
@@ -33,6 +35,9 @@ const MAX_BATCH_BYTES: usize = 32 * 1024 * 1024;
 /// call: whoever is told that the log is away asks again under the same key.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long one try may take: more than it waits for a lock.
+const TRY: Duration = Duration::from_secs(5);
+
 /// First and longest pause between two tries.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -41,7 +46,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Setup {
     pub(super) options: PgConnectOptions,
     pub(super) identity: Identity,
-    pub(super) pool: PgPool,
+    pub(super) pool: Pool,
     pub(super) clock: Option<Clock>,
     pub(super) view: Arc<View>,
 }
@@ -56,6 +61,11 @@ impl Writer {
         let (queue, inbox) = mpsc::channel(MAX_QUEUED);
         tokio::spawn(Task { setup, connection: None, number: 0 }.serve(inbox));
         Self { queue }
+    }
+
+    /// Resolves when the task is gone.
+    pub(super) async fn died(&self) {
+        self.queue.closed().await;
     }
 
     pub(super) async fn submit(&self, append: Append) -> Result<Reply, LogError> {
@@ -91,6 +101,7 @@ impl Task {
                 bytes += next.append.weight();
                 batch.push(next);
             }
+            crash_point::reach("log_writer");
             self.write(batch).await;
         }
         if let Some(connection) = self.connection {
@@ -139,13 +150,17 @@ impl Task {
         let end = Instant::now() + PATIENCE;
         let mut pause = FIRST_PAUSE;
         loop {
-            let error = match tokio::time::timeout_at(end, self.send(part)).await {
+            let until = end.min(Instant::now() + TRY);
+            let error = match tokio::time::timeout_at(until, self.send(part)).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(error)) => error,
                 Err(_) => {
-                    // What the server still does with it, the next batch's number makes void.
+                    // What the server still does with it, the same number finds, or makes void.
                     self.connection = None;
-                    return Err(Failure::Away("the database does not answer".to_owned()));
+                    sqlx::Error::Io(std::io::Error::new(
+                        std::io::ErrorKind::TimedOut,
+                        "the database does not answer",
+                    ))
                 }
             };
             match kind(&error) {

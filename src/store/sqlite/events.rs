@@ -58,6 +58,18 @@ pub(super) fn of_stream(
     after: u64,
     limit: usize,
 ) -> Result<Vec<Recorded>, LogError> {
+    let (events, before) = unchecked(connection, stream, after, limit)?;
+    links::check_run(&events, before)?;
+    Ok(events)
+}
+
+/// The events, and the hash of the one before them, for [`links::check_run`].
+pub(super) fn unchecked(
+    connection: &Connection,
+    stream: &StreamId,
+    after: u64,
+    limit: usize,
+) -> Result<(Vec<Recorded>, Option<Digest>), LogError> {
     let sql = format!(
         "SELECT {EVENT_COLUMNS} FROM events
          WHERE aggregate_type = ?1 AND aggregate_id = ?2 AND sequence > ?3
@@ -86,8 +98,7 @@ pub(super) fn of_stream(
         0 => None,
         _ => hash_of(connection, (stream, after)).map_err(log_error)?,
     };
-    links::check_run(&events, before)?;
-    Ok(events)
+    Ok((events, before))
 }
 
 pub(super) fn of_log(

@@ -14,15 +14,16 @@ use super::append::AppendJob;
 use super::index::{Index, Reader};
 use super::job::{Batch, Job, Task};
 use super::lock::WriteLock;
-use super::readers::Readers;
+use super::readers::{Readers, ended};
 use super::writer::Writer;
 use super::{OpenError, blobs, events, keys, open, snapshots};
 use crate::metrics::Histogram;
 use crate::store::audit::Audit;
+use crate::store::links;
 use crate::store::time::LogTime;
 use crate::store::{
-    Append, Appended, Blob, Capabilities, Clock, EventLog, KeyRecord, LogError, LogIdentity,
-    MAX_EVENT_BYTES, Position, Recorded, Snapshot, StreamHead, StreamId,
+    Append, Appended, Blob, Capabilities, Clock, EarlyEvents, EventLog, KeyRecord, LogError,
+    LogIdentity, MAX_EVENT_BYTES, Position, Recorded, Snapshot, StreamHead, StreamId,
 };
 
 /// The log in one SQLite file. Dropping it writes what is queued and closes the file.
@@ -179,6 +180,13 @@ impl EventLog for SqliteLog {
         self.parts.time.ahead_ms()
     }
 
+    async fn writer_died(&self) {
+        match &self.parts.writer {
+            Some(writer) => writer.died().await,
+            None => std::future::pending().await,
+        }
+    }
+
     async fn append(&self, append: Append) -> Result<Appended, LogError> {
         append.validate()?;
         let (job, answer) = AppendJob::new(append);
@@ -194,6 +202,32 @@ impl EventLog for SqliteLog {
     ) -> Result<Vec<Recorded>, LogError> {
         let stream = stream.clone();
         self.read(move |connection| events::of_stream(connection, &stream, after, limit)).await
+    }
+
+    async fn read_stream_early(
+        &self,
+        stream: &StreamId,
+        after: u64,
+        limit: usize,
+    ) -> Result<EarlyEvents, LogError> {
+        let stream = stream.clone();
+        let (give, given) = oneshot::channel();
+        let read = move |connection: &Connection| {
+            let (events, before) = events::unchecked(connection, &stream, after, limit)?;
+            let (say, check) = oneshot::channel();
+            let events = Arc::new(events);
+            drop(give.send(EarlyEvents::new(Arc::clone(&events), check)));
+            drop(say.send(links::check_run(&events, before)));
+            Ok(())
+        };
+        let reading = self.parts.readers.start(read).await?;
+        match given.await {
+            Ok(events) => Ok(events),
+            // It ended before it had any.
+            Err(_) => Err(ended(reading).await.err().unwrap_or(LogError::Transient {
+                cause: "a read of the log was broken off".to_owned(),
+            })),
+        }
     }
 
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, LogError> {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
 use super::connection;
 use super::error::log_error;
@@ -35,18 +36,24 @@ impl Readers {
         &self,
         read: impl FnOnce(&Connection) -> Result<T, LogError> + Send + 'static,
     ) -> Result<T, LogError> {
-        let stopped = |cause: &str| LogError::Transient { cause: cause.to_owned() };
+        ended(self.start(read).await?).await
+    }
+
+    /// The same, without waiting for its end.
+    pub(super) async fn start<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, LogError> + Send + 'static,
+    ) -> Result<JoinHandle<Result<T, LogError>>, LogError> {
         let permit = Arc::clone(&self.0.permits).acquire_owned().await;
         let permit = permit.map_err(|_| stopped("the log is being closed"))?;
         let pool = Arc::clone(&self.0);
-        let done = tokio::task::spawn_blocking(move || {
+        Ok(tokio::task::spawn_blocking(move || {
             let connection = pool.take()?;
             let answer = read(&connection);
             pool.put_back(connection);
             drop(permit);
             answer
-        });
-        done.await.map_err(|_| stopped("a read of the log was broken off"))?
+        }))
     }
 
     /// Runs `read` on a connection, on this thread, which may block. One that failed is not used
@@ -61,6 +68,15 @@ impl Readers {
         self.0.put_back(connection);
         Ok(answer)
     }
+}
+
+/// What came of a read that was started.
+pub(super) async fn ended<T>(read: JoinHandle<Result<T, LogError>>) -> Result<T, LogError> {
+    read.await.map_err(|_| stopped("a read of the log was broken off"))?
+}
+
+fn stopped(cause: &str) -> LogError {
+    LogError::Transient { cause: cause.to_owned() }
 }
 
 impl Pool {

@@ -13,6 +13,7 @@ use super::error::log_error;
 use super::job::{Batch, End, Job};
 use super::lock::WriteLock;
 use super::rows;
+use crate::crash_point;
 use crate::metrics::Histogram;
 use crate::store::recent::Recent;
 use crate::store::time::LogTime;
@@ -73,6 +74,13 @@ impl Writer {
         Ok((Self { queue: Some(queue), thread: Some(thread) }, watched))
     }
 
+    /// Resolves when the thread is gone.
+    pub(super) async fn died(&self) {
+        if let Some(queue) = &self.queue {
+            queue.closed().await;
+        }
+    }
+
     pub(super) async fn submit<T>(
         &self,
         job: Box<dyn Job>,
@@ -123,6 +131,7 @@ impl State {
                 bytes += job.weight();
                 jobs.push(job);
             }
+            crash_point::reach("log_writer");
             self.write(jobs);
         }
     }

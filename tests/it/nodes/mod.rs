@@ -8,8 +8,10 @@ mod chaos;
 mod idle;
 mod killed;
 mod outage;
+mod panics;
 mod rolling;
 mod same;
+mod silent;
 mod stopped;
 mod worker;
 

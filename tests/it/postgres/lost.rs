@@ -199,6 +199,38 @@ async fn a_batch_that_waits_without_its_writer_is_carried_out_once() {
     super::world::Check::all(&events);
 }
 
+/// A backend that is frozen with a batch is given up for another, which carries it out; what the
+/// first does with it later is void.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_that_a_frozen_backend_holds_is_carried_out_once_by_another() {
+    let server = Server::start();
+    let database = server.database();
+    let proxy = Proxy::start(server.port()).await;
+    proxy.vanish();
+    let log = node(&proxy.url(database.url())).await;
+    let pool = admin(database.url());
+    fill(&*log, &stream(), 1).await;
+    let frozen = writers(&pool).await;
+    signal(frozen[0], "STOP");
+    let stream = stream();
+    let first = log.append(append(&stream, None, &[7])).await.unwrap();
+    let second = log.append(append(&stream, Some(first.head), &[8])).await.unwrap();
+    signal(frozen[0], "CONT");
+    has_done_its_work(&pool, frozen[0]).await;
+    assert_eq!(log.stream_head(&stream).await.unwrap(), Some(second.head));
+    assert_eq!(log.read_all(Position(0), 10).await.unwrap().len(), 3);
+}
+
+async fn has_done_its_work(pool: &PgPool, backend: u32) {
+    let idle = || async {
+        let sql = "SELECT state = 'idle' AND query LIKE '%specline_append%'
+                   AND state_change > now() - interval '8 s' FROM pg_stat_activity WHERE pid = $1";
+        let pid = i32::try_from(backend).unwrap();
+        sqlx::query_scalar::<_, bool>(sql).bind(pid).fetch_one(pool).await.unwrap()
+    };
+    until("the frozen backend has done its work", idle).await;
+}
+
 /// A batch that its writer has given up, and that a frozen backend still holds, is void once the
 /// writer has gone on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -214,18 +246,14 @@ async fn a_batch_that_was_given_up_is_not_applied_behind_later_ones() {
     assert_eq!(frozen.len(), 1);
     signal(frozen[0], "STOP");
     let given_up = stream();
+    proxy.refuse(Some(WRITER));
     let told = log.append(append(&given_up, None, &[7])).await;
     assert!(matches!(told, Err(LogError::Transient { .. })), "{told:?}");
+    proxy.refuse(None);
     let later = log.append(append(&stream(), None, &[8])).await.unwrap();
     assert_eq!(later.position.0, before.position.0 + 1);
     signal(frozen[0], "CONT");
-    let idle = || async {
-        let sql = "SELECT state = 'idle' AND query LIKE '%specline_append%'
-                   AND state_change > now() - interval '8 s' FROM pg_stat_activity WHERE pid = $1";
-        let pid = i32::try_from(frozen[0]).unwrap();
-        sqlx::query_scalar::<_, bool>(sql).bind(pid).fetch_one(&pool).await.unwrap()
-    };
-    until("the frozen backend has done its work", idle).await;
+    has_done_its_work(&pool, frozen[0]).await;
     assert_eq!(log.stream_head(&given_up).await.unwrap(), None);
     assert_eq!(log.read_all(later.position, 10).await.unwrap(), []);
     assert_eq!(log.read_all(Position(0), 10).await.unwrap().len(), 2);

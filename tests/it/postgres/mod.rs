@@ -11,7 +11,7 @@ mod lost;
 mod migrations;
 mod order;
 mod outage;
-mod proxy;
+pub mod proxy;
 mod racing;
 mod schemas;
 mod world;

@@ -1,5 +1,6 @@
 //! A wire between a node and its server that can be cut: what one side sends next is lost, and the
-//! node's socket with it. The server's side can be left open, as it is when a machine vanishes.
+//! node's socket with it. The server's side can be left open, as it is when a machine vanishes. And
+//! it can forget its connections, as a gateway does: none is closed, and nothing gets through.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,6 +35,9 @@ struct Wire {
     vanishing: AtomicBool,
     kept: Mutex<Vec<OwnedWriteHalf>>,
     cuts: AtomicU64,
+    /// Connections that were made so far, and how many of those are forgotten.
+    made: AtomicU64,
+    forgotten: AtomicU64,
 }
 
 #[derive(Clone, Copy)]
@@ -92,6 +96,12 @@ impl Proxy {
         self.wire.vanishing.store(true, Ordering::Release);
     }
 
+    /// Forgets the connections that are there: from now on nothing gets through them, either way.
+    pub fn forget(&self) {
+        let made = self.wire.made.load(Ordering::Acquire);
+        self.wire.forgotten.store(made, Ordering::Release);
+    }
+
     /// Cuts the sockets of the node's writer.
     pub fn hang_up(&self) {
         self.wire.hang_up.notify_waiters();
@@ -140,10 +150,11 @@ async fn connect(mut client: TcpStream, server: u16, wire: Arc<Wire>) {
     if upstream.write_all(&start[..n]).await.is_err() {
         return;
     }
+    let number = wire.made.fetch_add(1, Ordering::AcqRel) + 1;
     let ((from_client, to_client), (from_server, to_server)) =
         (client.into_split(), upstream.into_split());
-    let requests = pump(from_client, to_server, (&name, Lost::Request), &wire);
-    let answers = pump(from_server, to_client, (&name, Lost::Answer), &wire);
+    let requests = pump(from_client, to_server, (&name, Lost::Request, number), &wire);
+    let answers = pump(from_server, to_client, (&name, Lost::Answer, number), &wire);
     tokio::select! {
         to_server = requests => {
             if wire.vanishing.load(Ordering::Acquire) {
@@ -159,7 +170,7 @@ async fn connect(mut client: TcpStream, server: u16, wire: Arc<Wire>) {
 async fn pump(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
-    (name, side): (&str, Lost),
+    (name, side, number): (&str, Lost, u64),
     wire: &Wire,
 ) -> OwnedWriteHalf {
     let mut bytes = vec![0; 64 * 1_024];
@@ -168,6 +179,9 @@ async fn pump(
             Ok(n) if n > 0 => n,
             _ => return to,
         };
+        if wire.forgotten.load(Ordering::Acquire) >= number {
+            std::future::pending::<()>().await;
+        }
         if wire.takes(name, side) || to.write_all(&bytes[..n]).await.is_err() {
             return to;
         }

@@ -73,6 +73,11 @@ impl Cluster {
         }
     }
 
+    /// Where the log is, as `--store` takes it.
+    pub fn store(&self) -> &str {
+        &self.url
+    }
+
     /// The operator's token, once a node is ready.
     pub fn token(&self) -> &str {
         self.token.get().map_or("", String::as_str)

@@ -128,7 +128,7 @@ impl Database {
 
 enum Transaction {
     Sqlite(sqlx::Transaction<'static, sqlx::Sqlite>),
-    Postgres(sqlx::Transaction<'static, sqlx::Postgres>),
+    Postgres(specline_pg::Transaction),
 }
 
 /// An open write transaction; dropped without `commit`, it never was.
@@ -153,7 +153,7 @@ impl Write {
                 sqlite::execute(&mut **transaction, (sql, values)).await
             }
             Transaction::Postgres(transaction) => {
-                postgres::execute(&mut **transaction, (sql, values)).await
+                postgres::execute_in(transaction, (sql, values)).await
             }
         }
     }
@@ -170,7 +170,7 @@ impl Write {
                 sqlite::fetch(&mut **transaction, (sql, values), kinds).await
             }
             Transaction::Postgres(transaction) => {
-                postgres::fetch(&mut **transaction, (sql, values), kinds).await
+                postgres::fetch_in(transaction, (sql, values), kinds).await
             }
         }
     }

@@ -1,9 +1,17 @@
 //! What wakes a node that did not project: the commits of the others.
 
+use std::time::Duration;
+
+use specline_pg::within;
+use sqlx::Executor;
 use sqlx::postgres::{PgListener, PgPool};
 use uuid::Uuid;
 
 use crate::framework::error::Error;
+
+/// A listener that hears nothing for so long is asked whether it is still there, and for how long.
+const SILENCE: Duration = Duration::from_secs(15);
+const TRIAL: Duration = Duration::from_secs(2);
 
 /// Tells of the writes of other nodes. On SQLite there are none, and it never does.
 pub struct Moved(Option<Channel>);
@@ -65,12 +73,27 @@ impl Channel {
         if std::mem::take(&mut self.missed) {
             return Ok(true);
         }
-        let Some(told) = self.listener().await?.try_recv().await? else {
+        let Some(heard) = within(SILENCE, self.listener().await?.try_recv()).await else {
+            return self.try_listener().await.map(|()| false);
+        };
+        let Some(told) = heard? else {
             // The connection is gone; the next turn makes another.
             self.listener = None;
             self.missed = true;
             return Ok(false);
         };
         Ok(told.payload() != self.ours.to_string())
+    }
+
+    /// Nobody told of anything, or a connection that was forgotten on the way is deaf.
+    async fn try_listener(&mut self) -> Result<(), Error> {
+        // Where this is dropped half way, the listener goes with it.
+        let Some(mut listener) = self.listener.take() else { return Ok(()) };
+        self.missed = true;
+        let tried = within(TRIAL, listener.execute("SELECT 1")).await;
+        tried.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
+        self.listener = Some(listener);
+        self.missed = false;
+        Ok(())
     }
 }

@@ -4,15 +4,13 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use specline_pg::{Bounds, Pool, Transaction};
 use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
 use sqlx::postgres::{
-    PgArgumentBuffer, PgArguments, PgConnectOptions, PgPool, PgPoolOptions, PgRow, PgTypeInfo,
-    PgValueRef,
+    PgArgumentBuffer, PgArguments, PgConnectOptions, PgPoolOptions, PgRow, PgTypeInfo, PgValueRef,
 };
-use sqlx::{
-    Arguments, Connection, Decode, Encode, Executor, PgConnection, Postgres, Row, Transaction, Type,
-};
+use sqlx::{Arguments, Connection, Decode, Encode, Executor, PgConnection, Postgres, Row, Type};
 use uuid::Uuid;
 
 use super::moved::Moved;
@@ -27,6 +25,11 @@ const N_STATEMENTS: usize = 256;
 
 /// How long one asks for a connection while the server is away.
 const ACQUIRE: Duration = Duration::from_secs(10);
+
+/// Longest that one statement may take: of a write, which may wait for another node's, and of a
+/// read, which nobody holds up.
+const WRITE: Duration = Duration::from_secs(25);
+const READ: Duration = Duration::from_secs(10);
 
 /// What each connection is told. A node that stands still inside a write (it was stopped, or lost
 /// its network) holds the others up no longer than the first of the two; they wait longer for it.
@@ -44,8 +47,8 @@ pub(super) const TRY_LOCK: &str =
 pub(super) const NOTIFY: &str = "SELECT 1 FROM pg_notify($1, $2)";
 
 pub(super) struct Pools {
-    writer: PgPool,
-    pub(super) readers: PgPool,
+    writer: Pool,
+    pub(super) readers: Pool,
     /// For the one connection that listens.
     options: PgConnectOptions,
     schema: String,
@@ -62,13 +65,13 @@ impl Pools {
             .options(SETTINGS);
         let schema = make_schema(&options).await?;
         let options = options.options([("search_path", escaped(&schema))]);
-        let writer = pool(1).connect_lazy_with(options.clone());
-        let readers = pool(N_READERS).connect_lazy_with(options.clone());
+        let writer = pool(options.clone(), 1, WRITE);
+        let readers = pool(options.clone(), N_READERS, READ);
         let lock = lock_of(&schema);
         Ok(Self { writer, readers, options, schema, lock, ours: Uuid::now_v7() })
     }
 
-    pub(super) async fn begin(&self) -> Result<Transaction<'static, Postgres>, Error> {
+    pub(super) async fn begin(&self) -> Result<Transaction, Error> {
         Ok(self.writer.begin().await?)
     }
 
@@ -83,7 +86,8 @@ impl Pools {
     }
 
     pub(super) fn moved(&self) -> Moved {
-        let pool = pool(1).idle_timeout(None).max_lifetime(None);
+        let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE);
+        let pool = pool.idle_timeout(None).max_lifetime(None);
         Moved::of(pool.connect_lazy_with(self.options.clone()), self.schema.clone(), self.ours)
     }
 
@@ -93,8 +97,8 @@ impl Pools {
     }
 }
 
-fn pool(connections: u32) -> PgPoolOptions {
-    PgPoolOptions::new().min_connections(0).max_connections(connections).acquire_timeout(ACQUIRE)
+fn pool(options: PgConnectOptions, max_connections: u32, call: Duration) -> Pool {
+    Pool::new(options, Bounds { max_connections, connect: ACQUIRE, call, ..Bounds::default() })
 }
 
 /// Makes the read models' schema where it is missing, and says its name.
@@ -136,20 +140,36 @@ fn lock_of(schema: &str) -> i64 {
     i64::from_be_bytes(hash.to_be_bytes())
 }
 
-pub(super) async fn execute(
-    on: impl Executor<'_, Database = Postgres>,
+pub(super) async fn execute_in(
+    transaction: &mut Transaction,
     (sql, values): (&str, Vec<Value>),
 ) -> Result<(), Error> {
-    sqlx::query_with(sql, arguments(values)?).execute(on).await?;
+    let (sql, arguments) = (sql.to_owned(), arguments(values)?);
+    let done = transaction.on(|connection| {
+        Box::pin(async move { sqlx::query_with(&sql, arguments).execute(connection).await })
+    });
+    done.await?;
     Ok(())
 }
 
-pub(super) async fn fetch(
-    on: impl Executor<'_, Database = Postgres>,
+pub(super) async fn fetch_in(
+    transaction: &mut Transaction,
     (sql, values): (&str, Vec<Value>),
     kinds: &[Kind],
 ) -> Result<Vec<Vec<Value>>, Error> {
-    let rows = sqlx::query_with(sql, arguments(values)?).fetch_all(on).await?;
+    let (sql, arguments) = (sql.to_owned(), arguments(values)?);
+    let found = transaction.on(|connection| {
+        Box::pin(async move { sqlx::query_with(&sql, arguments).fetch_all(connection).await })
+    });
+    found.await?.iter().map(|row| decode(row, kinds)).collect()
+}
+
+pub(super) async fn fetch(
+    pool: &Pool,
+    (sql, values): (&str, Vec<Value>),
+    kinds: &[Kind],
+) -> Result<Vec<Vec<Value>>, Error> {
+    let rows = pool.fetch_all(sqlx::query_with(sql, arguments(values)?)).await?;
     rows.iter().map(|row| decode(row, kinds)).collect()
 }
 
