@@ -14,6 +14,11 @@ pub enum DomainEvent {
     Ticket(ticket::Event),
     Project(project::Event),
     AccessKey(access_key::Event),
+    /// An event of a type that this program knows, whose content it cannot read: whoever needs it
+    /// stands still, and nobody else.
+    Unreadable {
+        cause: String,
+    },
 }
 
 /// One event of the log.

@@ -1,6 +1,7 @@
 //! Runs any program as an agent: one JSON object on stdin, the output as JSON on stdout or in a
 //! file. What it writes to stderr goes to the timeline, line by line.
 
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
@@ -22,6 +23,8 @@ const SHOWN_CHARS: usize = 300;
 
 /// How much of the last stderr line goes into a failure's message, in characters.
 const LAST_LINE_CHARS: usize = 500;
+
+const SIGKILL: i32 = 9;
 
 /// More than `usage.json` has.
 const MAX_USAGE_BYTES: u64 = 64 * 1024;
@@ -100,6 +103,10 @@ fn request(job: &Job, output_path: &Path) -> Vec<u8> {
 fn check(status: ExitStatus, last_line: &str) -> Result<(), AgentError> {
     if status.success() {
         return Ok(());
+    }
+    // A shell says so of what it ran.
+    if status.signal() == Some(SIGKILL) || status.code() == Some(128 + SIGKILL) {
+        return Err(AgentError::Killed);
     }
     let last: String = last_line.chars().take(LAST_LINE_CHARS).collect();
     let said = if last.is_empty() { String::new() } else { format!("; it said: {last}") };

@@ -57,6 +57,9 @@ pub enum AgentError {
     InvalidOutput(String),
     #[error("the attempt was called off")]
     Stopped,
+    /// The kernel ended it, for want of memory most likely: that says nothing of its work.
+    #[error("the agent was killed")]
+    Killed,
 }
 
 impl AgentError {
@@ -64,7 +67,7 @@ impl AgentError {
     pub const fn kind(&self) -> FailureKind {
         match self {
             Self::Missing(_) => FailureKind::Configuration,
-            Self::Failed(_) | Self::Stopped => FailureKind::AgentError,
+            Self::Failed(_) | Self::Stopped | Self::Killed => FailureKind::AgentError,
             Self::TimedOut { .. } => FailureKind::Timeout,
             Self::InvalidOutput(_) => FailureKind::InvalidOutput,
         }

@@ -1,13 +1,16 @@
 //! The engine that a command speaks to: its own, when the log is free; else the one that holds it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use cqrs_es::Aggregate;
 use serde::{Deserialize, Serialize};
 use specline_aggregates::SpecId;
+use specline_aggregates::spec::Spec;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +24,7 @@ use crate::sandbox::Provider;
 use crate::sandbox::files::{private_folder, write_whole};
 use crate::sandbox::isolation;
 use crate::sandbox::process::{LocalMachine, Options};
+use crate::store::Position;
 use crate::untrusted::read_regular;
 
 /// How long a held log is tried again: its engine may be starting or stopping.
@@ -28,6 +32,9 @@ const BUSY_PATIENCE: Duration = Duration::from_secs(5);
 
 /// More than an engine's file has.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
+
+/// Events read at a time.
+const PAGE: usize = 1_000;
 
 /// Pause between looks at a condition.
 const LOOK: Duration = Duration::from_millis(20);
@@ -67,6 +74,8 @@ struct Local {
     /// Where others reach it, when that is not where this machine does.
     outside: Option<String>,
     duties: Duties,
+    /// The log's end before any duty of this process ran.
+    opened_at: Position,
     /// The file that names this engine, and whether it stays when the engine stops: the next one
     /// on the same files takes up its port.
     left: Option<(PathBuf, bool)>,
@@ -169,6 +178,7 @@ impl Host {
             };
             leave_file(path, &file)?;
         }
+        let opened_at = *engine.log().watch_head().borrow();
         if duties == Duties::Run {
             super::ahead::warn(&engine);
             engine.start().await.map_err(|e| match e {
@@ -191,7 +201,7 @@ impl Host {
         let api = Api::new(&own_url, &token)?;
         let kept = matches!(place, Location::Files(_));
         let left = left.map(|path| (path, kept));
-        let local = Local { engine, stop, servers: serving, outside, duties, left };
+        let local = Local { engine, stop, servers: serving, outside, duties, opened_at, left };
         Ok(Self { api, local: Some(local) })
     }
 
@@ -228,6 +238,37 @@ impl Host {
                  again, and it goes on where it was"
             )),
             Ok(None) | Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Specs that were there before this process's duties ran, and have moved since. Its duties may
+    /// bring one to its end before anybody has asked how it stands.
+    pub async fn moved(&self) -> Result<BTreeSet<SpecId>, Failure> {
+        let Some(Local { engine, opened_at, .. }) = &self.local else { return Ok(BTreeSet::new()) };
+        let (mut after, mut first) = (*opened_at, BTreeMap::new());
+        loop {
+            let page = engine.log().read_all(after, PAGE).await;
+            let page = page.map_err(|error| Failure::failed(error.to_string()))?;
+            let Some(last) = page.last() else { break };
+            after = last.position;
+            for event in page.iter().filter(|event| event.stream.aggregate_type == Spec::TYPE) {
+                let id = SpecId::new(event.stream.aggregate_id);
+                first.entry(id).or_insert(event.sequence);
+            }
+        }
+        Ok(first.into_iter().filter(|(_, sequence)| *sequence > 1).map(|(id, _)| id).collect())
+    }
+
+    /// Waits, bounded, until what follows from every event is recorded, and in every read model.
+    pub async fn catch_up(&self) {
+        let Some(Local { engine, duties: Duties::Run, .. }) = &self.local else { return };
+        let caught_up = async {
+            while !engine.has_caught_up().await {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        if tokio::time::timeout(SETTLE, caught_up).await.is_err() {
+            tracing::warn!("some follow-ups are left for the next engine");
         }
     }
 

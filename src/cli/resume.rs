@@ -1,5 +1,7 @@
 //! `specline resume`: goes on with one spec, or with every unfinished one, and follows to the end.
 
+use std::collections::BTreeSet;
+
 use specline_aggregates::SpecId;
 use specline_aggregates::spec::Status;
 
@@ -21,36 +23,43 @@ pub async fn resume(args: &PlaceArgs, spec: Option<String>, json: bool) -> Resul
     let place = Location::find(args)?;
     let mut host = Host::connect(&place, Duties::Run).await?;
     let wanted = spec.as_deref().map(parse_id).transpose()?;
-    let specs = loop {
-        match set_all_going(&host, wanted).await {
+    let (mut exit, mut seen) = (Exit::Completed, BTreeSet::new());
+    loop {
+        let specs = match set_all_going(&host, wanted, &seen).await {
             // The engine that held the log went away: take it, and ask again.
             Err(failure) if failure.exit == Exit::Busy && host.engine().is_none() => {
                 host = Host::connect(&place, Duties::Run).await?;
+                continue;
             }
-            result => break result?,
+            result => result?,
+        };
+        if specs.is_empty() {
+            break;
         }
-    };
-    if specs.is_empty() {
-        print::talk("nothing is unfinished");
+        for view in specs {
+            let id = view.id;
+            seen.insert(id);
+            print::talk(&view.title);
+            let display = Display::at(&view);
+            let followed = follow(&place, &mut host, id, &display).await;
+            display.finish();
+            match followed? {
+                Followed::Interrupted => {
+                    return Ok(stop_politely(host, &resume_command(args, id)).await);
+                }
+                Followed::AtRest => {
+                    host.settle(id).await;
+                    let view: SpecView = host.api.spec(id).await?;
+                    summary::end(&view, display.elapsed(), (&args.flags(), json));
+                    exit = worse(exit, exit_of(view.status));
+                }
+            }
+        }
     }
-    let mut exit = Exit::Completed;
-    for view in specs {
-        let id = view.id;
-        print::talk(&view.title);
-        let display = Display::at(&view);
-        let followed = follow(&place, &mut host, id, &display).await;
-        display.finish();
-        match followed? {
-            Followed::Interrupted => {
-                return Ok(stop_politely(host, &resume_command(args, id)).await);
-            }
-            Followed::AtRest => {
-                host.settle(id).await;
-                let view: SpecView = host.api.spec(id).await?;
-                summary::end(&view, display.elapsed(), (&args.flags(), json));
-                exit = worse(exit, exit_of(view.status));
-            }
-        }
+    // Also what an engine that died had not followed up.
+    host.catch_up().await;
+    if seen.is_empty() {
+        print::talk("nothing is unfinished");
     }
     host.stop(Leave::Sandboxes).await;
     Ok(exit)
@@ -61,14 +70,19 @@ fn worse(so_far: Exit, next: Exit) -> Exit {
     if so_far == Exit::Completed { next } else { so_far }
 }
 
-/// Asks for what each spec needs to go on; answers with how they stood before.
-async fn set_all_going(host: &Host, wanted: Option<SpecId>) -> Result<Vec<SpecView>, Failure> {
+/// Asks for what each spec needs to go on, but for those that were `seen`; answers with how they
+/// stood before. None is left when everything that the log holds has been looked at.
+async fn set_all_going(
+    host: &Host,
+    wanted: Option<SpecId>,
+    seen: &BTreeSet<SpecId>,
+) -> Result<Vec<SpecView>, Failure> {
     let ids = match wanted {
         Some(id) => vec![id],
         None => unfinished(host).await?,
     };
     let mut before = Vec::new();
-    for id in ids {
+    for id in ids.into_iter().filter(|id| !seen.contains(id)) {
         let view = host.api.spec(id).await?;
         set_going(host, &view, wanted.is_none()).await?;
         before.push(view);
@@ -93,6 +107,8 @@ async fn unfinished(host: &Host) -> Result<Vec<SpecId>, Failure> {
     }
     // Oldest first.
     ids.reverse();
+    let ended = host.moved().await?;
+    ids.extend(ended.into_iter().filter(|id| !ids.contains(id)).collect::<Vec<_>>());
     Ok(ids)
 }
 

@@ -13,13 +13,19 @@ use super::{Exit, Failure, print};
 use crate::descriptors;
 use crate::engine::Leave;
 use crate::http::{Access, Auth, Limits, Origin};
+use crate::store::PgLog;
+use crate::store::postgres::OpenError;
 
 pub async fn serve(args: &PlaceArgs, serve: ServeArgs) -> Result<Exit, Failure> {
     let (place, _) = Location::for_repository(args)?;
     let listen = listen(serve)?;
     let mut interruptions = Interruptions::listen();
     say_room(listen.doors.as_ref().map(|doors| doors.access.limits.connections));
-    let host = Host::listen(&place, Duties::Run, listen).await?;
+    let hosted = tokio::select! {
+        hosted = host(&place, listen) => hosted,
+        () = interruptions.next() => return Ok(Exit::Interrupted),
+    };
+    let host = hosted?;
     let Some(engine) = host.engine() else {
         let message = format!("another engine holds {}", place.shown());
         return Err(Failure::new(Exit::Busy, message));
@@ -38,6 +44,36 @@ pub async fn serve(args: &PlaceArgs, serve: ServeArgs) -> Result<Exit, Failure> 
         () = interruptions.next() => {
             print::talk("stopped at once; what was under way is done again by the next engine");
             Ok(Exit::Interrupted)
+        }
+    }
+}
+
+/// First and longest pause before a database that is away is tried again.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Becomes a node as soon as its database is there: both are often started together.
+async fn host(place: &Location, listen: Listen) -> Result<Host, Failure> {
+    let Location::Postgres(url) = place else {
+        return Host::listen(place, Duties::Run, listen).await;
+    };
+    let (mut pause, mut told) = (FIRST_PAUSE, false);
+    loop {
+        if let Err(OpenError::Unreachable { database, cause }) = PgLog::probe(url).await {
+            if !std::mem::replace(&mut told, true) {
+                print::talk(&format!("waiting for the database {database}: {cause}"));
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            continue;
+        }
+        if std::mem::replace(&mut told, false) {
+            print::talk("the database is there");
+        }
+        match Host::listen(place, Duties::Run, listen.clone()).await {
+            // It went away meanwhile.
+            Err(_) if matches!(PgLog::probe(url).await, Err(OpenError::Unreachable { .. })) => {}
+            hosted => return hosted,
         }
     }
 }

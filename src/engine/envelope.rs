@@ -13,15 +13,24 @@ use specline_projections::{DomainEvent, Envelope};
 
 use crate::store::Recorded;
 
-/// Decodes one row. Types of aggregates that this program does not know are a newer program's.
+/// Decodes one row. What this program does not know is a newer program's, and an error; what it
+/// knows and cannot read is told to those who need it.
 pub(super) fn of(row: Recorded) -> Result<Envelope, DecodeError> {
     let decode = (row.event_type.as_str(), row.event_version.as_str(), row.payload.as_str());
-    let event = event(&row.stream.aggregate_type, decode)?;
-    let metadata: BTreeMap<String, String> =
-        serde_json::from_str(&row.metadata).map_err(|error| DecodeError::Malformed {
-            event_type: row.event_type.clone(),
-            cause: format!("metadata: {error}"),
-        })?;
+    let event = match event(&row.stream.aggregate_type, decode) {
+        Err(error @ DecodeError::Malformed { .. }) => {
+            DomainEvent::Unreadable { cause: error.to_string() }
+        }
+        decoded => decoded?,
+    };
+    let metadata: Result<BTreeMap<String, String>, _> = serde_json::from_str(&row.metadata);
+    let (metadata, event) = match metadata {
+        Ok(metadata) => (metadata, event),
+        Err(error) => {
+            let cause = format!("metadata: {error}");
+            (BTreeMap::new(), DomainEvent::Unreadable { cause })
+        }
+    };
     Ok(Envelope {
         position: row.position.0,
         aggregate_type: row.stream.aggregate_type,

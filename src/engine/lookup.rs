@@ -189,11 +189,16 @@ impl Engine {
     /// Whether nothing is left to do for `spec`: no living sandbox, no event without its
     /// follow-ups, no read model behind.
     pub async fn is_settled(&self, spec: SpecId) -> bool {
-        let head = *self.inner.log.watch_head().borrow();
         let Ok(leases) = self.inner.side.live_leases().await else { return false };
         let sandboxes = leases.iter().any(|lease| lease.owner == spec.uuid());
+        !sandboxes && self.has_caught_up().await
+    }
+
+    /// Whether every event of the log is in the read models, and followed up.
+    pub async fn has_caught_up(&self) -> bool {
+        let head = *self.inner.log.watch_head().borrow();
         let projected = *self.inner.projected.borrow() >= head.0;
-        !sandboxes && projected && self.reacted_to(head).await
+        projected && self.reacted_to(head).await
     }
 
     /// Seals what was written, and closes the read models. The log closes with its last handle.

@@ -142,8 +142,17 @@ impl Engine {
 }
 
 impl Engine {
-    /// Builds a read model anew beside the live one, and swaps it in.
+    /// Builds a read model anew beside the live one, and swaps it in: to its end, whether or not
+    /// the caller waits for it.
     pub async fn rebuild(&self, name: &str) -> Result<u64, EngineError> {
+        let (engine, name) = (self.clone(), name.to_owned());
+        let rebuilt = tokio::spawn(async move { engine.rebuild_here(&name).await });
+        rebuilt.await.unwrap_or_else(|_| {
+            Err(EngineError::Transient("the rebuild was broken off".to_owned()))
+        })
+    }
+
+    async fn rebuild_here(&self, name: &str) -> Result<u64, EngineError> {
         let models = &self.inner.models;
         models.begin_rebuild(name).await?;
         loop {
@@ -151,9 +160,14 @@ impl Engine {
             let rows = self.inner.log.read_all(Position(from), PAGE).await?;
             let page = decode_page(rows)?;
             let rebuilt = models.apply_rebuild(name, from, &page).await?;
-            // The live one may have moved on meanwhile: then there is one page more to do.
-            if rebuilt.caught_up && models.swap(name).await.is_ok() {
-                return Ok(rebuilt.position);
+            if !rebuilt.caught_up {
+                continue;
+            }
+            match models.swap(name).await {
+                Ok(()) => return Ok(rebuilt.position),
+                // The live one has moved on meanwhile: there is one page more to do.
+                Err(specline_projections::Error::Behind { .. }) => {}
+                Err(error) => return Err(error.into()),
             }
         }
     }

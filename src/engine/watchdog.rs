@@ -1,10 +1,11 @@
 //! Duty: sees that a sandbox is gone, and ends those that nobody wants any more. A process that
 //! exits is seen at once through its provider; a lease that runs out is seen by the store's clock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use futures_util::{StreamExt, stream};
 use specline_aggregates::spec::{LossCause, Sandbox};
 use specline_aggregates::{SandboxId, Timestamp};
 use tokio::sync::mpsc;
@@ -13,7 +14,7 @@ use super::lease_plan::{Plan, expiry, is_wanted, plan};
 use super::membership::Keeper;
 use super::quiet::{Calm, Quiet};
 use super::{Engine, EngineError};
-use crate::sandbox::provider::{Adopted, Life};
+use crate::sandbox::provider::{Adopted, Life, Listed, Outbox};
 use crate::sandbox::{Exit, Exited, Handle};
 use crate::store::{Lease, LeaseState};
 
@@ -26,6 +27,11 @@ const STALLED_MS: u64 = 10_000;
 
 /// A store that takes longer than this to tell of the leases was away, if only for a moment.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Sandboxes that are ended at once when an engine stops, and how long that may take: each is given
+/// ten seconds at most.
+const MAX_ENDING: usize = 32;
+const END_ALL: Duration = Duration::from_secs(30);
 
 /// What the watchdog keeps from look to look.
 #[derive(Default)]
@@ -77,17 +83,37 @@ pub(super) async fn run(engine: Engine) {
     }
 }
 
-/// Acts on every exit that the provider reports.
+/// An exit that could not be recorded is tried again after this: the store is away.
+const RECORD_AGAIN: Duration = Duration::from_millis(250);
+
+/// Acts on every exit that the provider reports. None is forgotten while the store is away: a spec
+/// would wait for its lease to run out.
 pub(super) async fn watch_exits(engine: Engine, mut exits: mpsc::Receiver<Exited>) {
     let stop = engine.inner.stop.clone();
+    let mut waiting: VecDeque<Exited> = VecDeque::new();
     loop {
-        let exited = tokio::select! {
-            exited = exits.recv() => exited,
-            () = stop.cancelled() => None,
+        let again = async {
+            if waiting.is_empty() {
+                std::future::pending::<()>().await;
+            } else {
+                tokio::time::sleep(RECORD_AGAIN).await;
+            }
         };
-        let Some(exited) = exited else { return };
+        tokio::select! {
+            exited = exits.recv() => match exited {
+                Some(exited) => waiting.push_back(exited),
+                None => return,
+            },
+            () = again => {}
+            () = stop.cancelled() => return,
+        }
         let busy = engine.busy("exits");
-        engine.after_exit(exited).await;
+        while let Some(exited) = waiting.pop_front() {
+            if !engine.after_exit(&exited).await {
+                waiting.push_back(exited);
+                break;
+            }
+        }
         drop(busy);
     }
 }
@@ -258,21 +284,38 @@ impl Engine {
     }
 
     async fn clean_up(&self, lease: &Lease) {
-        if let Err(error) = self.inner.provider.remove(lease.sandbox).await {
-            tracing::warn!(sandbox.id = %lease.sandbox, cause = %error, "it was not cleaned up");
+        let (sandbox, outbox) = (lease.sandbox, self.outbox_of(lease).await);
+        if let Err(error) = self.inner.provider.remove(sandbox, outbox).await {
+            tracing::warn!(sandbox.id = %sandbox, cause = %error, "it was not cleaned up");
         }
     }
 
-    /// A sandbox's process has ended: the spec is told, unless it had let go of it.
-    pub(super) async fn after_exit(&self, exited: Exited) {
+    /// Outputs that wait are of use for as long as their spec may go on.
+    async fn outbox_of(&self, lease: &Lease) -> Outbox {
+        match self.spec(lease.owner.into()).await {
+            Ok(spec) if spec.status().is_ended() => Outbox::Dropped,
+            Ok(_) | Err(_) => Outbox::Kept,
+        }
+    }
+
+    /// A sandbox's process has ended: the spec is told, unless it had let go of it. False: the
+    /// store is away, and it has to be told again.
+    async fn after_exit(&self, exited: &Exited) -> bool {
         let sandbox = exited.sandbox;
-        let result = self.record_exit(exited).await;
-        if let Err(error) = result {
-            tracing::warn!(sandbox.id = %sandbox, cause = %error, "its exit was not recorded");
+        match self.record_exit(exited).await {
+            Ok(()) => true,
+            Err(error) if error.is_transient() => {
+                tracing::debug!(sandbox.id = %sandbox, cause = %error, "its exit is recorded later");
+                false
+            }
+            Err(error) => {
+                tracing::warn!(sandbox.id = %sandbox, cause = %error, "its exit was not recorded");
+                true
+            }
         }
     }
 
-    async fn record_exit(&self, exited: Exited) -> Result<(), EngineError> {
+    async fn record_exit(&self, exited: &Exited) -> Result<(), EngineError> {
         let Some(lease) = self.inner.side.lease(exited.sandbox).await? else { return Ok(()) };
         if !exited.last_lines.trim().is_empty() {
             let body = serde_json::json!({ "text": exited.last_lines }).to_string();
@@ -280,7 +323,7 @@ impl Engine {
             self.inner.side.add_telemetry(exited.sandbox, entries).await?;
         }
         if lease.state != LeaseState::Ended {
-            self.report_lost(&lease, cause_of(&exited)).await?;
+            self.report_lost(&lease, cause_of(exited)).await?;
             self.give_up(&lease).await?;
         }
         self.clean_up(&lease).await;
@@ -288,7 +331,8 @@ impl Engine {
     }
 
     /// At start: takes over the sandboxes that outlived the last engine, tells of those that did
-    /// not, and ends those that no lease knows.
+    /// not, ends those that no lease knows, and cleans up behind an engine that died before it did.
+    /// What is wrong with one stands in the way of no other.
     pub(super) async fn adopt_survivors(&self) -> Result<(), EngineError> {
         // Others may have heard them meanwhile; without others, nobody has.
         if self.is_alone() {
@@ -301,23 +345,50 @@ impl Engine {
         let leases = self.inner.side.live_leases().await?;
         for lease in &leases {
             let found = listed.iter().find(|listed| listed.sandbox == lease.sandbox);
-            let handle = found.and_then(|listed| listed.handle.clone());
-            let ours = matches!(self.keeper(lease.engine), Keeper::Me | Keeper::DeadHere);
-            let started = handle.is_some() || !lease.handle.is_empty();
-            let (side, id) = (&self.inner.side, self.inner.id);
-            // A claim whose process never started is taken over by the spawner.
-            if ours && started && side.take_lease(lease.sandbox, lease.engine, id).await? {
-                self.adopt_one(lease, handle).await?;
+            let taken = self.adopt_listed(lease, found.and_then(|it| it.handle.clone())).await;
+            match taken {
+                Err(error) if error.is_transient() || error.is_newer() => return Err(error),
+                Err(error) => {
+                    let sandbox = lease.sandbox;
+                    tracing::warn!(sandbox.id = %sandbox, cause = %error, "it is not taken over");
+                }
+                Ok(()) => {}
             }
         }
-        for orphan in listed.iter().filter(|listed| listed.life == Life::Alive) {
-            let known = leases.iter().any(|lease| lease.sandbox == orphan.sandbox);
-            if let (false, Some(handle)) = (known, &orphan.handle) {
-                tracing::warn!(sandbox.id = %orphan.sandbox, "ending a sandbox that nobody knows");
-                if let Err(error) = self.inner.provider.terminate(orphan.sandbox, handle).await {
-                    tracing::warn!(cause = %error, "it does not end");
-                }
+        let known = |listed: &&Listed| leases.iter().any(|lease| lease.sandbox == listed.sandbox);
+        for left in listed.iter().filter(|listed| !known(listed)) {
+            match (left.life, &left.handle) {
+                (Life::Alive, Some(handle)) => self.end_unknown(left.sandbox, handle).await,
+                (Life::Alive, None) => {}
+                (Life::Ended, _) => self.sweep(left.sandbox).await?,
             }
+        }
+        Ok(())
+    }
+
+    async fn adopt_listed(&self, lease: &Lease, found: Option<Handle>) -> Result<(), EngineError> {
+        let ours = matches!(self.keeper(lease.engine), Keeper::Me | Keeper::DeadHere);
+        let started = found.is_some() || !lease.handle.is_empty();
+        let (side, id) = (&self.inner.side, self.inner.id);
+        // A claim whose process never started is taken over by the spawner.
+        if ours && started && side.take_lease(lease.sandbox, lease.engine, id).await? {
+            self.adopt_one(lease, found).await?;
+        }
+        Ok(())
+    }
+
+    async fn end_unknown(&self, sandbox: SandboxId, handle: &Handle) {
+        tracing::warn!(sandbox.id = %sandbox, "ending a sandbox that nobody knows");
+        if let Err(error) = self.inner.provider.terminate(sandbox, handle).await {
+            tracing::warn!(sandbox.id = %sandbox, cause = %error, "it does not end");
+        }
+    }
+
+    /// Cleans up what an engine left that died after a lease had ended.
+    async fn sweep(&self, sandbox: SandboxId) -> Result<(), EngineError> {
+        // One that no lease of this log ever named may be another log's.
+        if let Some(lease) = self.inner.side.lease(sandbox).await? {
+            self.clean_up(&lease).await;
         }
         Ok(())
     }
@@ -335,7 +406,7 @@ impl Engine {
                 let (side, id) = (&self.inner.side, self.inner.id);
                 side.set_lease(lease.sandbox, LeaseState::Running, json, id).await?;
             }
-            Ok(Adopted::Gone(exited)) => self.record_exit(exited).await?,
+            Ok(Adopted::Gone(exited)) => self.record_exit(&exited).await?,
             Err(error) => {
                 let message = super::spawner::chain(&error);
                 self.report_lost(lease, LossCause::Provider { message }).await?;
@@ -346,12 +417,21 @@ impl Engine {
     }
 
     /// Ends every sandbox because the engine stops on purpose; their specs ask for new ones, which
-    /// the next engine starts.
+    /// the next engine starts. All end at once, and one that does not end holds up no other.
     pub(super) async fn end_all(&self) -> Result<(), EngineError> {
         let leases = self.inner.side.live_leases().await?;
-        for lease in leases.into_iter().filter(|lease| self.keeper(lease.engine) == Keeper::Me) {
-            self.report_lost(&lease, LossCause::Shutdown).await?;
-            self.terminate(&lease).await?;
+        let ours = leases.into_iter().filter(|lease| self.keeper(lease.engine) == Keeper::Me);
+        let ending = ours.map(|lease| async move {
+            let told = self.report_lost(&lease, LossCause::Shutdown).await;
+            let ended = self.terminate(&lease).await;
+            if let Err(error) = told.and(ended) {
+                let sandbox = lease.sandbox;
+                tracing::warn!(sandbox.id = %sandbox, cause = %error, "it is left to the next engine");
+            }
+        });
+        let all = stream::iter(ending).buffer_unordered(MAX_ENDING).collect::<Vec<()>>();
+        if tokio::time::timeout(END_ALL, all).await.is_err() {
+            tracing::warn!("some sandboxes are left to the next engine");
         }
         Ok(())
     }

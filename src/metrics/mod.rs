@@ -27,6 +27,8 @@ pub struct Metrics {
     request_times: Family<Histogram, 2>,
     /// Logins that failed, by kind of caller and outcome.
     logins: Family<Counter, 2>,
+    /// Events that a duty has put aside.
+    parked: Family<Counter, 1>,
 }
 
 impl Default for Metrics {
@@ -40,6 +42,7 @@ impl Default for Metrics {
             requests: Family::new(Counter::default),
             request_times: Family::new(Histogram::of_short_times),
             logins: Family::new(Counter::default),
+            parked: Family::new(Counter::default),
         }
     }
 }
@@ -70,6 +73,11 @@ impl Metrics {
     /// Somebody was not let in. `kind` says by what they tried: never what they sent.
     pub fn login_failed(&self, kind: &str, outcome: &str) {
         self.logins.of([kind, outcome]).add(1);
+    }
+
+    /// A duty has put an event aside that it cannot act on.
+    pub fn parked(&self, duty: &str) {
+        self.parked.of([duty]).add(1);
     }
 
     /// Writes all of it.
@@ -108,6 +116,11 @@ impl Metrics {
             ("specline_failed_logins_total", "Logins that were refused or held off."),
             ["kind", "outcome"],
             &self.logins,
+        );
+        text.counters(
+            ("specline_events_parked_total", "Events that a duty cannot act on, put aside."),
+            ["duty"],
+            &self.parked,
         );
     }
 }

@@ -205,6 +205,15 @@ pub enum OrderError {
     Io { what: &'static str, sandbox: SandboxId, source: io::Error },
 }
 
+/// What becomes of finished outputs that a sandbox could not hand in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outbox {
+    /// They stay until they are handed over.
+    Kept,
+    /// Nobody will want them: what they were made for is over.
+    Dropped,
+}
+
 /// A kind of sandbox.
 ///
 /// Every method may be called again after a crash at any point of an earlier call. A sandbox lives
@@ -248,8 +257,9 @@ pub trait Provider: Send + Sync {
         Err(ProgramError::Unsupported)
     }
 
-    /// Frees what an ended sandbox holds; logs and outbox stay, within bounds.
-    async fn remove(&self, sandbox: SandboxId) -> Result<(), OrderError>;
+    /// Frees what an ended sandbox holds. Logs stay, within bounds; so do outputs that wait in its
+    /// outbox for a later sandbox, for as long as `outbox` says.
+    async fn remove(&self, sandbox: SandboxId, outbox: Outbox) -> Result<(), OrderError>;
 
     /// The end of every sandbox that was spawned or adopted, each once. The receiver is handed out
     /// once, and `None` afterwards.

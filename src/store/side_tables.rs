@@ -197,6 +197,15 @@ pub trait SideTables: Send + Sync {
     /// Moves a duty's cursor forward; one that is further already stays.
     async fn set_cursor(&self, duty: &str, position: Position) -> Result<(), LogError>;
 
+    /// Puts an event aside that a duty cannot act on; again with another cause, that one stands.
+    async fn park(&self, duty: &str, position: Position, cause: &str) -> Result<(), LogError>;
+
+    /// The events that a duty has put aside, and why, in the log's order.
+    async fn parked(&self, duty: &str) -> Result<Vec<(Position, String)>, LogError>;
+
+    /// Takes an event back that has been acted on.
+    async fn unpark(&self, duty: &str, position: Position) -> Result<(), LogError>;
+
     /// 32 random bytes made once per store: the key of the sandboxes' tokens.
     async fn secret(&self) -> Result<[u8; 32], LogError>;
 }

@@ -41,6 +41,10 @@ pub enum CallError {
     /// The engine answered something that this worker does not understand.
     #[error("the engine's answer cannot be read: {0}")]
     Unreadable(String),
+    /// The agent was killed from outside. The sandbox ends as if it had been: that is a loss, which
+    /// costs no attempt.
+    #[error("the agent was killed; was there too little memory?")]
+    AgentKilled,
 }
 
 impl CallError {
@@ -54,7 +58,7 @@ impl CallError {
                     || problem.status == 401
             }
             Self::Stopped => true,
-            Self::Unreadable(_) => false,
+            Self::Unreadable(_) | Self::AgentKilled => false,
         }
     }
 }

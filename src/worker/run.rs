@@ -76,10 +76,13 @@ pub async fn run(config: Config, workdir: PathBuf, stop: CancellationToken) -> u
         }
         Err(error) => {
             tracing::error!(spec.id = %spec, cause = %error, "the worker cannot go on");
-            1
+            if matches!(error, CallError::AgentKilled) { EXIT_KILLED } else { 1 }
         }
     }
 }
+
+/// As a shell tells of a program that SIGKILL has ended.
+const EXIT_KILLED: u8 = 128 + 9;
 
 impl Worker {
     async fn run(&self) -> Result<(), CallError> {
@@ -124,6 +127,7 @@ impl Worker {
             None => match self.run_agent(work).await {
                 Ok(entry) => entry,
                 Err(AgentError::Stopped) => return Err(CallError::Stopped),
+                Err(AgentError::Killed) => return Err(CallError::AgentKilled),
                 Err(error) => return self.report_failure((phase, attempt), &error).await,
             },
         };

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use specline::sandbox::isolation::{self, Isolation};
 use specline::sandbox::process::{BUSY, LocalMachine, Options, Program};
-use specline::sandbox::provider::{Adopted, Cause, Life, OrderError};
+use specline::sandbox::provider::{Adopted, Cause, Life, OrderError, Outbox};
 use specline::sandbox::{Exit, Exited, Handle, Provider, SpawnError, SpawnRequest};
 use specline_aggregates::{Epoch, SandboxId};
 use tempfile::TempDir;
@@ -382,12 +382,12 @@ async fn logs_are_bounded_and_removal_keeps_them() {
             fs::read_to_string(&log).is_ok_and(|text| text.ends_with("end\n"))
         })
         .await;
-        let refused = engine.machine.remove(bench.sandbox).await.unwrap_err();
+        let refused = engine.machine.remove(bench.sandbox, Outbox::Kept).await.unwrap_err();
         assert!(matches!(refused, OrderError::Running { .. }));
         engine.machine.terminate(bench.sandbox, &handle).await.unwrap();
         engine.exited().await;
-        engine.machine.remove(bench.sandbox).await.unwrap();
-        engine.machine.remove(bench.sandbox).await.unwrap();
+        engine.machine.remove(bench.sandbox, Outbox::Kept).await.unwrap();
+        engine.machine.remove(bench.sandbox, Outbox::Kept).await.unwrap();
         let size = |name: &str| fs::metadata(bench.folder().join(name)).map_or(0, |m| m.len());
         assert!(size("worker.log") + size("worker.log.1") <= 128 * 1024);
         assert!(size("worker.log") > 0);

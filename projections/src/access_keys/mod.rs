@@ -73,6 +73,8 @@ pub(crate) struct Row {
 impl Model for AccessKeys {
     type Row = Row;
 
+    const READS: &'static [&'static str] = &["AccessKey"];
+
     const TABLE: Table = Table {
         name: "access_keys",
         version: 1,

@@ -7,7 +7,7 @@ use super::cursor::Failure;
 use super::error::FoldError;
 use super::model::{Entries, Model, Table};
 use super::value::Value;
-use crate::Envelope;
+use crate::{DomainEvent, Envelope};
 
 struct Slot<R> {
     row: Option<R>,
@@ -133,6 +133,12 @@ impl<M: Model> Folding for Page<M> {
     fn fold(&mut self, events: &[Envelope]) -> Result<(), Failure> {
         for event in events {
             self.rows.position = event.position;
+            if let DomainEvent::Unreadable { cause } = &event.event {
+                if M::READS.contains(&event.aggregate_type.as_str()) {
+                    return Err(Failure { position: event.position, cause: cause.clone() });
+                }
+                continue;
+            }
             M::fold(&mut self.rows, event)
                 .map_err(|cause| Failure { position: event.position, cause: cause.to_string() })?;
         }

@@ -87,6 +87,9 @@ impl Table {
 pub(crate) trait Model: Send + Sync + 'static {
     type Row: Serialize + DeserializeOwned + Send;
 
+    /// The types of aggregates whose events it reads: one of those that cannot be read stops it.
+    const READS: &'static [&'static str];
+
     const TABLE: Table;
 
     /// Rows are only ever added, so none has to be loaded before a fold.

@@ -54,6 +54,8 @@ pub(crate) struct Row {
 impl Model for Projects {
     type Row = Row;
 
+    const READS: &'static [&'static str] = &["Project"];
+
     const TABLE: Table = Table {
         name: "projects",
         version: 1,

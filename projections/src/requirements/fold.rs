@@ -37,6 +37,8 @@ impl Row {
 impl Model for Catalogue {
     type Row = Row;
 
+    const READS: &'static [&'static str] = &["Spec"];
+
     const TABLE: Table = Table {
         name: "requirements",
         version: 2,

@@ -33,6 +33,8 @@ fn task_key(task: TaskId) -> String {
 impl Model for Sandboxes {
     type Row = Row;
 
+    const READS: &'static [&'static str] = &["Spec", "Task"];
+
     const TABLE: Table = Table {
         name: "sandboxes",
         version: 2,

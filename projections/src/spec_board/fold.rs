@@ -48,6 +48,8 @@ fn task_key(task: TaskId) -> String {
 impl Model for Board {
     type Row = Row;
 
+    const READS: &'static [&'static str] = &["Spec", "Task"];
+
     const TABLE: Table = Table {
         name: "spec_board",
         version: 2,

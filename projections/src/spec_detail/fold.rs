@@ -14,6 +14,8 @@ pub(crate) struct Details;
 impl Model for Details {
     type Row = SpecDetail;
 
+    const READS: &'static [&'static str] = &["Spec"];
+
     const TABLE: Table = Table {
         name: "spec_detail",
         version: 2,

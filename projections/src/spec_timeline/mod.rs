@@ -68,6 +68,8 @@ pub(crate) struct Timeline;
 impl Model for Timeline {
     type Row = Entry;
 
+    const READS: &'static [&'static str] = &["Spec"];
+
     const TABLE: Table = Table {
         name: "spec_timeline",
         version: 2,

@@ -26,6 +26,8 @@ pub(crate) struct Row {
 impl Model for Queue {
     type Row = Row;
 
+    const READS: &'static [&'static str] = &["Task"];
+
     const TABLE: Table = Table {
         name: "task_queue",
         version: 2,

@@ -85,6 +85,8 @@ pub(crate) struct Row {
 impl Model for Tickets {
     type Row = Row;
 
+    const READS: &'static [&'static str] = &["Ticket"];
+
     const TABLE: Table = Table {
         name: "tickets",
         version: 2,

@@ -40,6 +40,7 @@ fn write_log(path: &Path, log: &[Envelope]) {
             DomainEvent::Ticket(event) => ("ticket", serde_json::to_value(event)),
             DomainEvent::Project(event) => ("project", serde_json::to_value(event)),
             DomainEvent::AccessKey(event) => ("access_key", serde_json::to_value(event)),
+            DomainEvent::Unreadable { cause } => panic!("no walk writes one: {cause}"),
         };
         let (id, at) = (event.aggregate_id, event.recorded_at);
         let line: Line = (event.position, id, event.sequence, at, kind.into(), json.unwrap());
@@ -67,6 +68,7 @@ fn read_log(path: &Path) -> Vec<Envelope> {
             DomainEvent::Ticket(event) => event.name(),
             DomainEvent::Project(event) => event.name(),
             DomainEvent::AccessKey(event) => event.name(),
+            DomainEvent::Unreadable { cause } => panic!("no walk writes one: {cause}"),
         };
         Envelope {
             position,

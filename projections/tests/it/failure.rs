@@ -11,6 +11,7 @@ use crate::world::World;
 
 on_both!(
     one_that_cannot_fold_stops_alone_and_says_why,
+    an_event_that_cannot_be_read_stops_those_that_need_it,
     apply_tells_who_failed_once,
     a_cursor_of_another_log_or_beyond_the_head_begins_again,
     another_form_of_row_is_rebuilt
@@ -55,6 +56,28 @@ fn check_stopped(models: &ReadModels, world: &World, position: u64) {
             assert!(status.position < position, "it stands before the event: {status:?}");
             let between = world.after(status.position);
             assert_eq!(between[0].position, position, "and right before it");
+        } else {
+            assert_eq!((&status.state, status.position), (&State::Running, world.head()));
+        }
+    }
+}
+
+async fn an_event_that_cannot_be_read_stops_those_that_need_it(on: On) {
+    let mut world = World::new();
+    let (_, task) = busy(&mut world);
+    let unreadable = DomainEvent::Unreadable { cause: "it is no JSON".to_owned() };
+    world.write(task.uuid(), world.tasks[&task].version() + 1, unreadable);
+    let position = world.head();
+    world.draft(77, Policy::default());
+    let files = Files::new(on);
+    let models = files.open(world.head()).await;
+    catch_up(&models, &world, 13).await;
+    for status in models.status() {
+        if ["task_queue", "spec_board", "sandboxes"].contains(&status.model) {
+            let State::Failed(failure) = &status.state else {
+                panic!("it reads tasks: {status:?}")
+            };
+            assert_eq!((failure.position, failure.cause.as_str()), (position, "it is no JSON"));
         } else {
             assert_eq!((&status.state, status.position), (&State::Running, world.head()));
         }

@@ -109,6 +109,7 @@ impl World {
             DomainEvent::Ticket(event) => ("ticket", event.name()),
             DomainEvent::Project(event) => ("project", event.name()),
             DomainEvent::AccessKey(event) => ("access_key", event.name()),
+            DomainEvent::Unreadable { .. } => ("Task", "TaskQueued"),
         };
         self.log.push(Envelope {
             // Some stores leave gaps.

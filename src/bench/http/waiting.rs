@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::cli::print;
 use crate::protocol::env;
-use crate::sandbox::provider::{Adopted, EXITS, Listed, OrderError};
+use crate::sandbox::provider::{Adopted, EXITS, Listed, OrderError, Outbox};
 use crate::sandbox::{Exited, Handle, Provider, SpawnError, SpawnRequest};
 
 /// What the server tells the load generator, a line each. It has no `Debug`: it holds tokens.
@@ -69,7 +69,7 @@ impl Provider for Waiting {
         Ok(())
     }
 
-    async fn remove(&self, _: SandboxId) -> Result<(), OrderError> {
+    async fn remove(&self, _: SandboxId, _: Outbox) -> Result<(), OrderError> {
         Ok(())
     }
 

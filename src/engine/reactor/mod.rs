@@ -34,6 +34,7 @@ pub(super) async fn run(engine: Engine) {
     let mut head = engine.inner.log.watch_head();
     let stop = engine.inner.stop.clone();
     let Some(mut cursor) = first_cursor(&engine).await else { return };
+    let mut retried = false;
     loop {
         if !engine.holds(DUTY) {
             // Another node reacts. What it has done shows in the cursor it saves.
@@ -45,6 +46,11 @@ pub(super) async fn run(engine: Engine) {
         }
         head.borrow_and_update();
         let busy = engine.busy("reactor");
+        if !std::mem::replace(&mut retried, true)
+            && let Err(error) = engine.retry_parked().await
+        {
+            tracing::warn!(cause = %error, "what was put aside is tried at the next start");
+        }
         let failed = engine.react(&mut cursor).await.map_err(|error| engine.heed(error)).err();
         if let Some(error) = &failed {
             tracing::warn!(cause = %error, "a follow-up failed");
@@ -101,7 +107,7 @@ impl Engine {
                 return Ok(());
             }
             for event in decode_page(rows)? {
-                self.react_to(&event).await?;
+                self.react_or_park(&event).await?;
                 cursor.at = Position(event.position);
             }
             if cursor.at.0 - cursor.saved.0 >= SAVE_EVERY {
@@ -115,6 +121,35 @@ impl Engine {
             Ok(()) => cursor.saved = cursor.at,
             Err(error) => tracing::warn!(cause = %error, "the reactor's cursor was not saved"),
         }
+    }
+
+    /// An event that cannot be acted on is put aside, so that it holds up none behind it. While the
+    /// store is away, nothing can be acted on, and that is no event's fault.
+    async fn react_or_park(&self, event: &Envelope) -> Result<(), EngineError> {
+        let error = match self.react_to(event).await {
+            Err(error) if !error.is_transient() && !error.is_newer() => error,
+            result => return result,
+        };
+        let (position, cause) = (Position(event.position), error.to_string());
+        tracing::error!(%position, cause, "an event is put aside: what follows from it is missing");
+        self.metrics().parked(CURSOR);
+        Ok(self.inner.side.park(CURSOR, position, &cause).await?)
+    }
+
+    /// What was put aside is tried again at a start: this program may know better.
+    async fn retry_parked(&self) -> Result<(), EngineError> {
+        for (position, _) in self.inner.side.parked(CURSOR).await? {
+            let before = Position(position.0.saturating_sub(1));
+            for event in decode_page(self.inner.log.read_all(before, 1).await?)? {
+                match self.react_to(&event).await {
+                    Ok(()) => self.inner.side.unpark(CURSOR, position).await?,
+                    Err(error) => {
+                        tracing::warn!(%position, cause = %error, "an event stays put aside");
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     async fn react_to(&self, event: &Envelope) -> Result<(), EngineError> {
@@ -140,6 +175,7 @@ impl Engine {
             DomainEvent::Ticket(_) | DomainEvent::Project(_) | DomainEvent::AccessKey(_) => {
                 return Ok(());
             }
+            DomainEvent::Unreadable { cause } => return Err(EngineError::Corrupt(cause.clone())),
         };
         let origin = Origin::of(Actor::Duty("reactor"), event.aggregate_id).because(event.position);
         let origin = match project {

@@ -21,6 +21,7 @@ use super::orders::{Ending, Record};
 use super::outbox;
 use super::tree::{self, Identity};
 use crate::sandbox::files::{Held, Lock, private_folder, remove_tree, write_whole};
+use crate::sandbox::provider::Outbox;
 use crate::untrusted::read_regular;
 
 /// What of the log stands in for the last lines when no supervisor lived to tell them.
@@ -180,7 +181,7 @@ impl Folder {
     }
 
     /// Takes away the working copy and the home, and what of the outbox is too much.
-    pub(super) fn free(&self) -> io::Result<()> {
+    pub(super) fn free(&self, kept: Outbox) -> io::Result<()> {
         if !self.0.exists() {
             return Ok(());
         }
@@ -188,13 +189,18 @@ impl Folder {
             remove_tree(&self.0.join(old))?;
         }
         remove_file(&self.api())?;
-        outbox::bound(&self.old_outbox())?;
+        outbox::bound(&self.old_outbox(), kept)?;
         let Some(agent) = Held::open(&self.agent())? else { return remove_file(&self.agent()) };
         for name in ["work", "home", "tmp"] {
             remove_tree(&agent.join(name))?;
         }
         remove_file(&agent.join("lease"))?;
-        outbox::bound(&agent.join("outbox"))
+        outbox::bound(&agent.join("outbox"), kept)
+    }
+
+    /// Whether finished outputs wait in it for a later sandbox.
+    pub(super) fn has_outputs(&self) -> bool {
+        [self.outbox(), self.old_outbox()].iter().any(|path| outbox::has_files(path))
     }
 
     /// Moves what waits in the outbox to that of `to`.

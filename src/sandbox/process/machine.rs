@@ -22,8 +22,8 @@ use super::{judge, reap, tree};
 use crate::program::Ended;
 use crate::sandbox::files::private_folder;
 use crate::sandbox::provider::{
-    Adopted, EXITS, Exited, Handle, Listed, OrderError, ProgramError, ProgramRequest, Provider,
-    SpawnError, SpawnRequest,
+    Adopted, EXITS, Exited, Handle, Listed, OrderError, Outbox, ProgramError, ProgramRequest,
+    Provider, SpawnError, SpawnRequest,
 };
 use crate::sandbox::snapshot::{SnapshotError, Snapshots};
 
@@ -160,14 +160,14 @@ impl Provider for LocalMachine {
         judge::run(&self.options, &self.snapshots, request).await
     }
 
-    async fn remove(&self, sandbox: SandboxId) -> Result<(), OrderError> {
+    async fn remove(&self, sandbox: SandboxId, outbox: Outbox) -> Result<(), OrderError> {
         let (folder, sandboxes) = (self.folder(sandbox), self.options.sandboxes());
         blocking(move || {
             if shelf::lives(&folder) {
                 return Err(OrderError::Running { sandbox });
             }
             let failed = |source| OrderError::Io { what: "clean up", sandbox, source };
-            folder.free().map_err(failed)?;
+            folder.free(outbox).map_err(failed)?;
             shelf::prune(&sandboxes).map_err(failed)
         })
         .await

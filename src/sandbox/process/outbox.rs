@@ -11,6 +11,7 @@ use std::path::Path;
 use rustix::fs::{AtFlags, Dir, FileType, Stat};
 
 use crate::sandbox::files::{Held, private_folder, remove_tree};
+use crate::sandbox::provider::Outbox;
 
 /// Outputs of at most 16 MiB each, the last of every phase and then some.
 const MAX_OUTBOX_BYTES: u64 = 128 * 1024 * 1024;
@@ -57,8 +58,18 @@ pub(super) fn move_files(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Keeps of `folder` the newest regular files within the bound, and nothing else.
-pub(super) fn bound(folder: &Path) -> io::Result<()> {
-    keep(folder, MAX_OUTBOX_BYTES)
+pub(super) fn bound(folder: &Path, outbox: Outbox) -> io::Result<()> {
+    match outbox {
+        Outbox::Kept => keep(folder, MAX_OUTBOX_BYTES),
+        Outbox::Dropped => keep(folder, 0),
+    }
+}
+
+/// Whether regular files lie in `folder`.
+pub(super) fn has_files(folder: &Path) -> bool {
+    let Ok(Some(opened)) = Held::open(folder) else { return false };
+    let entries = entries(&opened).unwrap_or_default();
+    entries.iter().any(|entry| entry.kind() == FileType::RegularFile)
 }
 
 fn keep(folder: &Path, max_bytes: u64) -> io::Result<()> {
@@ -80,7 +91,7 @@ fn keep(folder: &Path, max_bytes: u64) -> io::Result<()> {
     files.sort_by_key(|entry| (entry.stat.st_mtime, entry.stat.st_mtime_nsec));
     let mut total: u64 = files.iter().map(Entry::bytes).sum();
     for entry in files {
-        if total <= max_bytes {
+        if total <= max_bytes && max_bytes > 0 {
             break;
         }
         rustix::fs::unlinkat(&opened, &*entry.name, AtFlags::empty())?;

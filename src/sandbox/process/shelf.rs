@@ -74,12 +74,12 @@ pub(super) fn announce(sandboxes: &Path, api_url: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes the oldest of those that were cleaned up.
+/// Removes the oldest of those that were cleaned up, and from which nothing is to be handed over.
 pub(super) fn prune(sandboxes: &Path) -> io::Result<()> {
     let mut freed: Vec<(SystemTime, PathBuf)> = Vec::new();
     for (_, folder) in folders(sandboxes)? {
         let metadata = fs::metadata(folder.path())?;
-        if !folder.is_in_use() {
+        if !folder.is_in_use() && !folder.has_outputs() {
             freed.push((metadata.modified()?, folder.path().to_owned()));
         }
     }
@@ -101,4 +101,39 @@ fn folders(sandboxes: &Path) -> io::Result<Vec<(SandboxId, Folder)>> {
     }
     folders.sort_by_key(|(sandbox, _)| *sandbox);
     Ok(folders)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::provider::Outbox;
+
+    /// Many sandboxes die together; their outputs wait for the sandboxes that come after them.
+    #[test]
+    fn a_folder_whose_outputs_were_not_handed_over_is_never_pruned() {
+        let dir = tempfile::tempdir().unwrap();
+        let sandboxes = dir.path();
+        let made = |outputs: bool| {
+            let sandbox = SandboxId::new(Uuid::now_v7());
+            let folder = Folder::of(sandboxes, sandbox);
+            fs::create_dir_all(folder.outbox()).unwrap();
+            if outputs {
+                fs::write(folder.outbox().join("explore.json"), "{}").unwrap();
+            }
+            folder
+        };
+        let full: Vec<Folder> = (0..120).map(|_| made(true)).collect();
+        let empty: Vec<Folder> = (0..70).map(|_| made(false)).collect();
+        for folder in full.iter().chain(&empty) {
+            folder.free(Outbox::Kept).unwrap();
+            prune(sandboxes).unwrap();
+        }
+        assert!(full.iter().all(Folder::has_outputs), "finished work is never thrown away");
+        assert_eq!(empty.iter().filter(|folder| folder.path().exists()).count(), MAX_KEPT);
+        for folder in &full {
+            folder.free(Outbox::Dropped).unwrap();
+        }
+        prune(sandboxes).unwrap();
+        assert_eq!(fs::read_dir(sandboxes).unwrap().count(), MAX_KEPT);
+    }
 }

@@ -2,14 +2,17 @@
 //! on disk. So one that was being made when the machine died, or that two engines make at once, is
 //! never met half made.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use rustix::fs::{FlockOperation, flock};
 use uuid::Uuid;
 
 use super::{SnapshotError, pinned};
 use crate::git::Git;
+use crate::private;
 use crate::sandbox::files::remove_tree;
 
 /// Begins the name of one that is being made.
@@ -64,15 +67,55 @@ fn sync(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Takes away what engines that died left half made.
-pub(super) fn sweep(folder: &Path) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let old = entry.metadata().and_then(|metadata| metadata.modified());
-        // One that is younger may be in the making.
-        let old = old.is_ok_and(|at| at.elapsed().is_ok_and(|age| age.as_secs() > 600));
-        if old && name.to_string_lossy().starts_with(MAKING) {
-            drop(remove_tree(&entry.path()));
+/// Says to the engines of other processes that this one may be at work in the folder.
+#[derive(Debug)]
+pub(super) struct Tenancy(#[expect(dead_code, reason = "the lock on it lasts as long")] File);
+
+impl Tenancy {
+    /// Who finds nobody else at work first takes away what engines that died left behind: git's
+    /// locks, which would stand in the way of every later call, scratch folders, and repositories
+    /// that were being made.
+    pub(super) fn begin(folder: &Path, git_dir: &Path, scratch: &Path) -> io::Result<Self> {
+        let lock = private::options().open(folder.join("snapshots.lock"))?;
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            sweep(folder, git_dir, scratch);
         }
+        flock(&lock, FlockOperation::LockShared)?;
+        Ok(Self(lock))
+    }
+}
+
+fn sweep(folder: &Path, git_dir: &Path, scratch: &Path) {
+    let making = names(folder).filter(|path| name_of(path).starts_with(MAKING));
+    for path in making.chain(names(scratch)).collect::<Vec<_>>() {
+        remove(&path);
+    }
+    let mut open = vec![git_dir.to_owned()];
+    while let Some(folder) = open.pop() {
+        for path in names(&folder) {
+            let is_folder = path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir());
+            if is_folder && !path.ends_with("objects") {
+                open.push(path);
+            } else if !is_folder && name_of(&path).ends_with(".lock") {
+                remove(&path);
+            }
+        }
+    }
+}
+
+fn names(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
+}
+
+fn name_of(path: &Path) -> Cow<'_, str> {
+    path.file_name().unwrap_or_default().to_string_lossy()
+}
+
+fn remove(path: &Path) {
+    tracing::info!(path = %path.display(), "left behind by an engine that died; removed");
+    let is_folder = path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir());
+    let removed = if is_folder { remove_tree(path) } else { fs::remove_file(path) };
+    if let Err(error) = removed {
+        tracing::warn!(path = %path.display(), %error, "it cannot be removed");
     }
 }

@@ -84,6 +84,7 @@ pub struct Snapshots {
     git_dir: PathBuf,
     scratch: PathBuf,
     turns: Arc<Semaphore>,
+    _tenancy: Arc<made::Tenancy>,
 }
 
 impl Snapshots {
@@ -92,17 +93,14 @@ impl Snapshots {
     pub fn open(dir: &Path) -> Result<Self, SnapshotError> {
         private_folder(dir).map_err(|e| SnapshotError::io("make", dir, e))?;
         let dir = dir.canonicalize().map_err(|e| SnapshotError::io("find", dir, e))?;
-        let snapshots = Self {
-            git_dir: dir.join("snapshots.git"),
-            scratch: dir.join("snapshots.tmp"),
-            turns: Arc::new(Semaphore::new(MAX_AT_ONCE)),
-        };
-        private_folder(&snapshots.scratch)
-            .map_err(|e| SnapshotError::io("make", &snapshots.scratch, e))?;
-        made::sweep(&dir);
-        made::make(&snapshots.git_dir)?;
-        pinned::pin(&snapshots.git_dir)?;
-        Ok(snapshots)
+        let (git_dir, scratch) = (dir.join("snapshots.git"), dir.join("snapshots.tmp"));
+        private_folder(&scratch).map_err(|e| SnapshotError::io("make", &scratch, e))?;
+        let tenancy = made::Tenancy::begin(&dir, &git_dir, &scratch);
+        let tenancy = Arc::new(tenancy.map_err(|e| SnapshotError::io("lock", &dir, e))?);
+        made::make(&git_dir)?;
+        pinned::pin(&git_dir)?;
+        let turns = Arc::new(Semaphore::new(MAX_AT_ONCE));
+        Ok(Self { git_dir, scratch, turns, _tenancy: tenancy })
     }
 
     /// Commits the working tree of `repo` as it is, uncommitted and untracked files included,

@@ -192,6 +192,37 @@ fn one_that_was_being_made_when_git_was_killed_is_finished() {
     assert_eq!(paths(&snapshots.take(&repo, "key").unwrap()), ["a.txt"]);
 }
 
+/// git was killed in `update-ref`, or with it the engine that had scratch files.
+#[test]
+fn what_a_killed_git_left_is_no_hindrance_to_the_next_engine() {
+    let mut bench = Bench::with_history();
+    let before = bench.take();
+    let state = bench.root.path().join("state");
+    let locks = ["refs/specline/key.lock", "packed-refs.lock", "HEAD.lock", "config.lock"];
+    let left = |state: &Path| {
+        for lock in locks {
+            fs::write(state.join("snapshots.git").join(lock), "").unwrap();
+        }
+        fs::create_dir(state.join("snapshots.tmp/of-a-dead-one")).unwrap();
+    };
+    left(&state);
+    bench.write("b.txt", "b\n");
+    assert!(bench.snapshots.take(&bench.repo(), "key").is_err(), "git's lock is there");
+    // Another engine that lives may be at work: nothing is taken from under it.
+    let second = Snapshots::open(&state).unwrap();
+    assert!(state.join("snapshots.git/HEAD.lock").exists());
+    drop((second, std::mem::replace(&mut bench.snapshots, before_engine())));
+    bench.snapshots = Snapshots::open(&state).unwrap();
+    assert_ne!(bench.take().commit, before.commit);
+    assert!(locks.iter().all(|lock| !state.join("snapshots.git").join(lock).exists()));
+    assert!(!state.join("snapshots.tmp/of-a-dead-one").exists());
+}
+
+/// Stands in the place of an engine that is gone.
+fn before_engine() -> Snapshots {
+    Snapshots::open(&tempfile::tempdir().unwrap().keep()).unwrap()
+}
+
 #[test]
 fn a_folder_without_git_is_taken_with_its_ignore_files() {
     let bench = Bench::new();

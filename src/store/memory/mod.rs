@@ -37,6 +37,7 @@ struct State {
     leases: BTreeMap<SandboxId, Lease>,
     telemetry: HashMap<SandboxId, Vec<TelemetryEntry>>,
     cursors: HashMap<String, Position>,
+    parked: BTreeMap<(String, Position), String>,
 }
 
 impl MemoryLog {

@@ -159,6 +159,23 @@ impl SideTables for MemoryLog {
         Ok(())
     }
 
+    async fn park(&self, duty: &str, position: Position, cause: &str) -> Result<(), LogError> {
+        let key = (duty.to_owned(), position);
+        self.state().parked.insert(key, cause.to_owned());
+        Ok(())
+    }
+
+    async fn parked(&self, duty: &str) -> Result<Vec<(Position, String)>, LogError> {
+        let state = self.state();
+        let of_duty = state.parked.iter().filter(|((of, _), _)| of == duty);
+        Ok(of_duty.map(|((_, position), cause)| (*position, cause.clone())).collect())
+    }
+
+    async fn unpark(&self, duty: &str, position: Position) -> Result<(), LogError> {
+        self.state().parked.remove(&(duty.to_owned(), position));
+        Ok(())
+    }
+
     async fn secret(&self) -> Result<[u8; 32], LogError> {
         Ok(*specline_aggregates::Digest::of(self.identity.log_id.as_bytes()).as_bytes())
     }

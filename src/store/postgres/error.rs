@@ -14,6 +14,9 @@ pub enum OpenError {
         "the database {database} cannot be reached: {cause}; check that it runs and lets you in"
     )]
     Unreachable { database: String, cause: String },
+    /// It answers, and says no: waiting changes nothing.
+    #[error("the database {database} does not let this user in: {cause}")]
+    Refused { database: String, cause: String },
     #[error("PostgreSQL {found} is too old; this program needs version 14 or later")]
     Server { found: String },
     /// A newer program made the tables.
@@ -31,6 +34,17 @@ pub enum OpenError {
     Schema { cause: String },
     #[error("the log cannot be read: {cause}")]
     Damaged { cause: String },
+}
+
+/// Why a connection could not be made.
+pub(super) fn unconnected(database: String, error: &sqlx::Error) -> OpenError {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    let cause = error.to_string();
+    // Invalid authorization, and no such database or schema.
+    match code.as_deref().and_then(|code| code.get(..2)) {
+        Some("28" | "3D" | "3F") => OpenError::Refused { database, cause },
+        Some(_) | None => OpenError::Unreachable { database, cause },
+    }
 }
 
 /// What became of a call to the server.

@@ -64,6 +64,11 @@ impl PgLog {
         open::renew_secret(url).await
     }
 
+    /// Whether the database at `url` can be reached now.
+    pub async fn probe(url: &str) -> Result<(), OpenError> {
+        open::probe(url).await
+    }
+
     /// Opens the log as one of its nodes, and makes its tables when they are not there.
     pub async fn open(settings: Settings) -> Result<Self, OpenError> {
         open::node(settings).await

@@ -50,6 +50,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "secret",
         sql: include_str!("../../../migrations/postgres/0007_secret.sql"),
     },
+    Migration {
+        version: 8,
+        name: "parked",
+        sql: include_str!("../../../migrations/postgres/0008_parked.sql"),
+    },
 ];
 
 /// The schema that this program writes.

@@ -4,12 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use specline_aggregates::Timestamp;
+use specline_pg::within;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection, Executor, Row};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::batch;
+use super::error::unconnected;
 use super::follow::{Follower, View, poll, set_back};
 use super::log::{Parts, PgLog};
 use super::writer::{Setup, Writer};
@@ -46,6 +48,13 @@ impl Settings {
     pub fn new(url: impl Into<String>) -> Self {
         Self { url: url.into(), clock: None, adopts: Vec::new() }
     }
+}
+
+/// Whether the database can be reached now.
+pub(super) async fn probe(url: &str) -> Result<(), OpenError> {
+    let connection = connect(&session::options(url)?).await?;
+    drop(connection.close().await);
+    Ok(())
 }
 
 /// Draws a new secret. Nodes that run go by the old one until they are started again.
@@ -101,11 +110,14 @@ enum Mode {
 }
 
 pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, OpenError> {
-    let unreachable = |error: sqlx::Error| OpenError::Unreachable {
+    let unreachable = |error: sqlx::Error| unconnected(name(options), &error);
+    let connecting = PgConnection::connect_with(options);
+    let silent = || OpenError::Unreachable {
         database: name(options),
-        cause: error.to_string(),
+        cause: "it does not answer".to_owned(),
     };
-    let mut connection = PgConnection::connect_with(options).await.map_err(unreachable)?;
+    let connecting = within(session::CONNECT_PATIENCE, connecting).await;
+    let mut connection = connecting.ok_or_else(silent)?.map_err(unreachable)?;
     let sql = "SELECT current_setting('server_version_num')::integer, \
                current_setting('server_version')";
     let row = connection.fetch_one(sql).await.map_err(unreachable)?;

@@ -12,7 +12,7 @@ use super::OpenError;
 const N_CONNECTIONS: u32 = 8;
 
 /// Longest wait for a free connection, or a new one: below a caller's patience.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Longest that a statement may take: more than it waits for a lock, and less than a node lasts
 /// without a beat.

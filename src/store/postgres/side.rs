@@ -2,6 +2,8 @@
 
 use async_trait::async_trait;
 use specline_aggregates::{InstanceId, SandboxId};
+use sqlx::Row;
+use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::error::log_error;
@@ -116,6 +118,27 @@ impl SideTables for PgLog {
         let query = sqlx::query(sql).bind(duty).bind(rows::stored(position.0));
         query.execute(self.pool()).await.map_err(log_error)?;
         Ok(())
+    }
+
+    async fn park(&self, duty: &str, position: Position, cause: &str) -> Result<(), LogError> {
+        let sql = "INSERT INTO parked (duty, position, cause) VALUES ($1, $2, $3)
+                   ON CONFLICT (duty, position) DO UPDATE SET cause = excluded.cause";
+        let query = sqlx::query(sql).bind(duty).bind(rows::stored(position.0));
+        let query = query.bind(rows::storable(cause).into_owned());
+        query.execute(self.pool()).await.map(drop).map_err(log_error)
+    }
+
+    async fn parked(&self, duty: &str) -> Result<Vec<(Position, String)>, LogError> {
+        let sql = "SELECT position, cause FROM parked WHERE duty = $1 ORDER BY position";
+        let found = sqlx::query(sql).bind(duty).fetch_all(self.pool()).await.map_err(log_error)?;
+        let read = |row: &PgRow| Ok((Position(rows::fetched(row, 0)?), row.try_get(1)?));
+        found.iter().map(read).collect::<sqlx::Result<_>>().map_err(log_error)
+    }
+
+    async fn unpark(&self, duty: &str, position: Position) -> Result<(), LogError> {
+        let sql = "DELETE FROM parked WHERE duty = $1 AND position = $2";
+        let query = sqlx::query(sql).bind(duty).bind(rows::stored(position.0));
+        query.execute(self.pool()).await.map(drop).map_err(log_error)
     }
 
     async fn secret(&self) -> Result<[u8; 32], LogError> {

@@ -46,6 +46,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "trust",
         sql: include_str!("../../../migrations/sqlite/0006_trust.sql"),
     },
+    Migration {
+        version: 7,
+        name: "parked",
+        sql: include_str!("../../../migrations/sqlite/0007_parked.sql"),
+    },
 ];
 
 /// The schema that this program writes.

@@ -1,7 +1,7 @@
 //! The trait `SideTables` on `SqliteLog`. Writes share the appends' transactions.
 
 use async_trait::async_trait;
-use rusqlite::OptionalExtension;
+use rusqlite::{OptionalExtension, Row};
 use specline_aggregates::{InstanceId, SandboxId};
 use uuid::Uuid;
 
@@ -115,6 +115,42 @@ impl SideTables for SqliteLog {
                 "INSERT INTO cursors (duty, position) VALUES (?1, ?2)
                  ON CONFLICT (duty) DO UPDATE SET position = max(position, excluded.position)",
             )?;
+            statement.execute((&duty, rows::stored(position.0)))?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn park(&self, duty: &str, position: Position, cause: &str) -> Result<(), LogError> {
+        let (duty, cause) = (duty.to_owned(), cause.to_owned());
+        self.write(ROW_BYTES + cause.len(), move |batch| {
+            let mut statement = batch.connection.prepare_cached(
+                "INSERT INTO parked (duty, position, cause) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (duty, position) DO UPDATE SET cause = excluded.cause",
+            )?;
+            statement.execute((&duty, rows::stored(position.0), &cause))?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn parked(&self, duty: &str) -> Result<Vec<(Position, String)>, LogError> {
+        let duty = duty.to_owned();
+        self.read(move |connection| {
+            let sql = "SELECT position, cause FROM parked WHERE duty = ?1 ORDER BY position";
+            let mut statement = connection.prepare_cached(sql).map_err(log_error)?;
+            let row = |row: &Row<'_>| Ok((Position(rows::fetched(row, 0)?), row.get(1)?));
+            let found = statement.query_map([duty], row).map_err(log_error)?;
+            found.collect::<rusqlite::Result<_>>().map_err(log_error)
+        })
+        .await
+    }
+
+    async fn unpark(&self, duty: &str, position: Position) -> Result<(), LogError> {
+        let duty = duty.to_owned();
+        self.write(ROW_BYTES, move |batch| {
+            let sql = "DELETE FROM parked WHERE duty = ?1 AND position = ?2";
+            let mut statement = batch.connection.prepare_cached(sql)?;
             statement.execute((&duty, rows::stored(position.0)))?;
             Ok(())
         })

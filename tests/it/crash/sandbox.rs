@@ -175,3 +175,23 @@ fn lesson_15_a_sandbox_that_keeps_dying_fails_the_spec_and_says_so() {
     assert_eq!(project.agent.phases().iter().filter(|phase| *phase == "explore").count(), 1);
     project.nothing_is_left();
 }
+
+/// Too little memory says nothing of the agent's work: the attempt is made again, and is the same.
+#[test]
+fn an_agent_that_the_kernel_kills_costs_no_attempt() {
+    for how in ["kill -9 $$", "exit 137"] {
+        let project = Project::new();
+        let once = format!("[ -e \"$here/killed\" ] || {{ : > \"$here/killed\"; {how}; }}\n");
+        project.agent.on("design", &once);
+        let policy = project.policy(&serde_json::json!({
+            "limits": { "design": { "attempts": 1 } }, "backoff": { "first_ms": 10, "cap_ms": 10 },
+        }));
+        let said = project.run(&["--policy", &policy]);
+        assert_eq!(said.code(), 0, "{how}: {said:?}");
+        let log = project.log();
+        assert_eq!((log.count("SandboxLost"), log.count("AttemptFailed")), (1, 0), "{how}");
+        let cause = log.named("SandboxLost")[0].data()["cause"].clone();
+        assert_eq!(cause, json!({ "signal": { "signal": 9 } }), "{how}");
+        project.nothing_is_left();
+    }
+}

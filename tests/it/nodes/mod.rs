@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "seeds and figures are told")]
 
 mod chaos;
+mod hangups;
 mod idle;
 mod killed;
 mod outage;

@@ -9,5 +9,7 @@ mod contract;
 mod evaluators;
 mod exits;
 mod lessons;
+mod parked;
 mod people;
+mod repeats;
 mod steering;

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use specline::engine::{Asked, DraftRequest, Engine, Programs, Settings};
 use specline::http::{self, Access, Api, IDEMPOTENCY_KEY};
-use specline::sandbox::provider::{Adopted, Listed, OrderError};
+use specline::sandbox::provider::{Adopted, Listed, OrderError, Outbox};
 use specline::sandbox::{Exited, Handle, Provider, Snapshots, SpawnError, SpawnRequest};
 use specline::store::{Clock, Recorded, SqliteLog, StreamId};
 use specline_aggregates::{Policy, SandboxId, SpecId};
@@ -114,7 +114,7 @@ impl Provider for Withheld {
         Ok(())
     }
 
-    async fn remove(&self, _: SandboxId) -> Result<(), OrderError> {
+    async fn remove(&self, _: SandboxId, _: Outbox) -> Result<(), OrderError> {
         Ok(())
     }
 
