@@ -73,7 +73,9 @@ impl Aggregate for Steps {
 }
 
 impl EventSourced for Steps {
-    const SNAPSHOT_VERSION: u32 = 1;
+    fn snapshot_format() -> u32 {
+        1
+    }
 
     fn evolve(&mut self, event: &Event) -> Result<(), IllegalTransition> {
         if let Event::StepFinished { output, .. } = event {

@@ -23,7 +23,7 @@ mod usage;
 mod verdict;
 
 pub use digest::{Digest, InvalidDigest};
-pub use event_sourced::{Decide, DecodeError, EventSourced, IllegalTransition};
+pub use event_sourced::{Decide, DecodeError, EventSourced, Fields, IllegalTransition, Upcast};
 pub use ids::{
     AccessKeyId, Epoch, InstanceId, ProjectId, RequirementId, SandboxId, SpecId, TaskId, TicketId,
     derive_id,

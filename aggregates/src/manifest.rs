@@ -1,11 +1,12 @@
 //! The manifest of a repository snapshot: which files it holds. The engine takes it, never a
 //! sandbox, and every sandbox of a run gets the snapshot that it describes.
 
-use std::collections::BTreeSet;
-
 use serde::{Deserialize, Serialize};
 
 use crate::Digest;
+
+/// What the two texts of a file cost beside their bytes.
+const ALLOCATIONS: usize = 32;
 
 /// One file of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,9 +23,8 @@ pub struct File {
 #[serde(from = "Wire", into = "Wire")]
 pub struct Manifest {
     commit: String,
+    /// In the order of their paths, which are looked up by it.
     files: Vec<File>,
-    paths: BTreeSet<String>,
-    folders: BTreeSet<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -38,13 +38,15 @@ impl Manifest {
     #[must_use]
     pub fn new(commit: String, mut files: Vec<File>) -> Self {
         files.sort_by(|a, b| a.path.cmp(&b.path));
-        let paths: BTreeSet<String> = files.iter().map(|f| f.path.clone()).collect();
-        let mut folders = BTreeSet::new();
-        for path in &paths {
-            let ends = path.match_indices('/').map(|(i, _)| i);
-            folders.extend(ends.map(|end| path[..end].to_owned()));
-        }
-        Self { commit, files, paths, folders }
+        files.shrink_to_fit();
+        Self { commit, files }
+    }
+
+    /// What it takes in memory, in bytes, as good as can be said.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let texts = self.files.iter().map(|file| file.path.len() + file.oid.len());
+        texts.sum::<usize>() + self.files.len() * (size_of::<File>() + ALLOCATIONS)
     }
 
     #[must_use]
@@ -64,13 +66,22 @@ impl Manifest {
 
     #[must_use]
     pub fn has_file(&self, path: &str) -> bool {
-        self.paths.contains(path)
+        self.files.binary_search_by(|file| file.path.as_str().cmp(path)).is_ok()
     }
 
     /// Whether `path` is a file, or a folder that holds one (a trailing `/` is allowed).
     #[must_use]
     pub fn has_path(&self, path: &str) -> bool {
-        self.has_file(path) || self.folders.contains(path.trim_end_matches('/'))
+        self.has_file(path) || self.has_folder(path.trim_end_matches('/'))
+    }
+
+    fn has_folder(&self, path: &str) -> bool {
+        let within =
+            |file: &File| file.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
+        // What begins with the same bytes stands together.
+        let begin = format!("{path}/");
+        let first = self.files.partition_point(|file| file.path < begin);
+        !path.is_empty() && self.files.get(first).is_some_and(within)
     }
 
     /// Digest of the JSON form.

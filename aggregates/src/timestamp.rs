@@ -52,6 +52,13 @@ impl Timestamp {
         Self(if micros < LAST { micros } else { LAST })
     }
 
+    /// This time, `ms` milliseconds earlier.
+    #[must_use]
+    pub const fn minus_ms(self, ms: u64) -> Self {
+        let micros = ms.saturating_mul(1_000);
+        Self(self.0.saturating_sub_unsigned(micros))
+    }
+
     /// Milliseconds from `earlier` to this time; 0 when it is not later.
     #[must_use]
     pub const fn ms_since(self, earlier: Self) -> u64 {

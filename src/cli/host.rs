@@ -330,6 +330,11 @@ async fn open_engine(
         tracing::warn!(cause = %error, "sandboxes were not told where the engine is");
     }
     let snapshots = machine.snapshots().clone();
+    // Another provider has a bound of its own.
+    let max_sandboxes = match &provider {
+        Some(_) => usize::MAX,
+        None => crate::config::effective().sandbox.max_running.get(),
+    };
     let settings = Settings {
         log: opened.log,
         side: opened.side,
@@ -340,6 +345,7 @@ async fn open_engine(
         hidden: hidden::of(place),
         host_key,
         programs: crate::config::effective().programs.clone(),
+        max_sandboxes,
     };
     let newer = |error: &StartError| {
         matches!(error, StartError::ReadModels(specline_projections::Error::Newer { .. }))

@@ -2,12 +2,16 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::{Error, Key, Reader, Secret};
 use crate::sandbox::confine::Limits;
 use crate::sandbox::isolation::{self, Choice};
+
+/// The variable of `sandbox.max_running`.
+const MAX_RUNNING: &[&str] = &["SPECLINE_SANDBOX_MAX_RUNNING"];
 
 /// `[sandbox]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +22,8 @@ pub struct Sandbox {
     /// Whether they may write to the machine's temporary folder.
     pub shared_tmp: bool,
     pub limits: Limits,
+    /// Sandboxes that run at a time.
+    pub max_running: NonZeroUsize,
 }
 
 /// Paths with commas between.
@@ -50,6 +56,8 @@ impl Sandbox {
             writable: reader.value(writable, Folders::default())?,
             shared_tmp: reader.value(shared_tmp, true)?,
             limits: limits(reader)?,
+            max_running: reader
+                .value(key("sandbox.max_running", MAX_RUNNING), usually_running())?,
         })
     }
 
@@ -58,6 +66,12 @@ impl Sandbox {
     pub fn shared(&self) -> Vec<PathBuf> {
         if self.shared_tmp { vec![std::env::temp_dir()] } else { Vec::new() }
     }
+}
+
+/// Two for each processor: agents wait for their models most of the time.
+fn usually_running() -> NonZeroUsize {
+    let processors = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    processors.saturating_mul(NonZeroUsize::MIN.saturating_add(1))
 }
 
 fn limits(reader: &mut Reader<'_>) -> Result<Limits, Error> {

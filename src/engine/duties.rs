@@ -10,6 +10,8 @@ use futures_util::FutureExt;
 use specline_projections::due_work::{DueWork, Kind};
 
 use super::{Engine, EngineError, UnderWay, evaluator, spawner, syncer, timers};
+use tokio::time::Instant;
+
 use crate::crash_point;
 use crate::store::NODE_LASTS_MS;
 
@@ -44,6 +46,7 @@ pub(super) async fn run(engine: Engine) {
         drop(busy);
         tokio::select! {
             _ = projected.changed() => {}
+            () = engine.inner.room.freed() => {}
             () = tokio::time::sleep(sleep) => {}
             () = stop.cancelled() => return,
         }
@@ -54,11 +57,15 @@ impl Engine {
     /// Starts what is due, and says how long to sleep if nothing changes.
     async fn look(&self) -> Result<Duration, EngineError> {
         let now = self.now().await?;
-        let due = self.inner.models.due(now, MAX_ROWS).await?;
+        self.jumps().look(now, Instant::now());
+        let mut due = self.inner.models.due(now, MAX_ROWS).await?;
+        let spawns = self.inner.models.due_spawns(now, MAX_ROWS).await?;
+        let waiting = !spawns.is_empty();
+        due.extend(self.with_room(spawns).await?);
         self.start_duties(&due).await?;
         let next = self.inner.models.next_due(now).await?;
         let until = next.map_or(IDLE, |at| Duration::from_millis(at.ms_since(now)));
-        let longest = if due.is_empty() { IDLE } else { AGAIN };
+        let longest = if due.is_empty() && !waiting { IDLE } else { AGAIN };
         Ok(until.clamp(SHORTEST, longest))
     }
 
@@ -91,7 +98,9 @@ impl Engine {
             let key = &under_way.key;
             let started = tokio::time::Instant::now();
             // A panic is one row's trouble, as any other failure is.
+            let starting = (row.kind == Kind::Spawn).then(|| engine.starts(row.spec));
             let acted = AssertUnwindSafe(engine.act(&row)).catch_unwind().await;
+            drop(starting);
             let result = acted.unwrap_or_else(|panic| Err(EngineError::of_panic(&*panic)));
             engine.note_duty(&row, started.elapsed(), result.as_ref().err());
             if let Err(error) = engine.inner.side.release_work(key, engine.inner.id).await {

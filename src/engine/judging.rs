@@ -8,7 +8,8 @@ use specline_aggregates::spec::command::Judging;
 use specline_aggregates::spec::{Payload, Spec};
 use specline_aggregates::{Digest, Manifest, RawJson};
 
-use super::{Engine, EngineError, MAX_MANIFESTS};
+use super::{Engine, EngineError};
+use crate::store::recent::Recent;
 use crate::store::{Blob, LogError};
 
 /// Outputs and step results of a spec that do not stand in its state.
@@ -37,22 +38,18 @@ impl Engine {
     }
 
     async fn manifest(&self, digest: Digest) -> Result<Arc<Manifest>, EngineError> {
-        let known = self.manifests().get(&digest).cloned();
+        let known = self.manifests().get(&digest).map(Arc::clone);
         if let Some(manifest) = known {
             return Ok(manifest);
         }
         let text = self.text_blob(digest).await?;
         let manifest: Manifest = serde_json::from_str(&text).map_err(|e| corrupt(digest, &e))?;
         let manifest = Arc::new(manifest);
-        let mut manifests = self.manifests();
-        if manifests.len() >= MAX_MANIFESTS {
-            manifests.pop_first();
-        }
-        manifests.insert(digest, Arc::clone(&manifest));
+        self.manifests().insert(digest, Arc::clone(&manifest), manifest.weight());
         Ok(manifest)
     }
 
-    fn manifests(&self) -> std::sync::MutexGuard<'_, BTreeMap<Digest, Arc<Manifest>>> {
+    fn manifests(&self) -> std::sync::MutexGuard<'_, Recent<Digest, Arc<Manifest>>> {
         self.inner.manifests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -18,6 +18,7 @@ mod health;
 mod heartbeats;
 mod history;
 mod judging;
+mod jumps;
 mod lease_plan;
 mod lookup;
 mod masking;
@@ -31,6 +32,7 @@ mod projector;
 mod projects;
 mod quiet;
 mod reactor;
+mod room;
 mod sealer;
 mod shortage;
 mod shown;
@@ -72,10 +74,13 @@ use uuid::Uuid;
 
 use crate::commands::Commands;
 use crate::sandbox::{Provider, Snapshots};
+use crate::store::recent::Recent;
 use crate::store::{Beat, EventLog, Heartbeat, SideTables};
 
-/// Manifests kept in memory: one a run that is worked on.
+/// Manifests kept in memory: one a run that is worked on, and bytes in sum. One of 20,000 files has
+/// some 3 MB.
 const MAX_MANIFESTS: usize = 64;
+const MAX_MANIFEST_BYTES: usize = 64 * 1024 * 1024;
 
 /// A spec's folder is claimed for this long: until its files stand there and say whose it is.
 const FOLDER_CLAIM_MS: u64 = 10 * 60_000;
@@ -113,7 +118,7 @@ struct Inner {
     allowances: allowance::Allowances,
     /// What this host knows by name.
     programs: Programs,
-    manifests: Mutex<BTreeMap<Digest, Arc<Manifest>>>,
+    manifests: Mutex<Recent<Digest, Arc<Manifest>>>,
     beats: mpsc::Sender<Heartbeat>,
     /// Sandboxes that the watchdog has just seen to be wanted.
     calm: Mutex<quiet::Calm>,
@@ -125,6 +130,10 @@ struct Inner {
     folders: Mutex<BTreeMap<String, SpecId>>,
     /// Work that is under way in this process, so that it is not started twice.
     under_way: Mutex<std::collections::BTreeSet<String>>,
+    /// When the log's time leapt.
+    jumps: Mutex<jumps::Jumps>,
+    /// How many sandboxes run here at a time.
+    room: room::Room,
     health: health::Health,
     stop: CancellationToken,
     tracker: TaskTracker,

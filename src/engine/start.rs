@@ -12,12 +12,13 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::{
-    Engine, EngineError, Inner, Programs, duties, heartbeats, membership, projector, reactor,
-    watchdog,
+    Engine, EngineError, Inner, MAX_MANIFEST_BYTES, MAX_MANIFESTS, Programs, duties, heartbeats,
+    membership, projector, reactor, watchdog,
 };
 use crate::commands::Commands;
 use crate::private;
 use crate::sandbox::{Provider, Snapshots};
+use crate::store::recent::Recent;
 use crate::store::{Beat, EventLog, LogError, SideTables, SnapshotKey};
 
 /// Longest that a stop waits for duties to finish what they do. The whole stop has ten seconds.
@@ -39,6 +40,8 @@ pub struct Settings {
     pub host_key: Option<[u8; 32]>,
     /// What policies may choose by name.
     pub programs: Programs,
+    /// Sandboxes that this node runs at a time; at least one.
+    pub max_sandboxes: usize,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -117,13 +120,15 @@ impl Engine {
                 hidden: settings.hidden,
                 allowances: super::allowance::Allowances::default(),
                 programs: settings.programs,
-                manifests: Mutex::new(BTreeMap::new()),
+                manifests: Mutex::new(Recent::new(MAX_MANIFESTS, MAX_MANIFEST_BYTES)),
                 beats,
                 calm: Mutex::default(),
                 peers: watch::Sender::new(Beat::default()),
                 leases_changed: Notify::new(),
                 folders: Mutex::new(BTreeMap::new()),
                 under_way: Mutex::new(BTreeSet::new()),
+                jumps: Mutex::default(),
+                room: super::room::Room::new(settings.max_sandboxes),
                 health: super::health::Health::default(),
                 stop: CancellationToken::new(),
                 tracker: TaskTracker::new(),

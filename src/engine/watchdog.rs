@@ -280,6 +280,7 @@ impl Engine {
         let side = &self.inner.side;
         side.set_lease(lease.sandbox, LeaseState::Ended, None, self.inner.id).await?;
         self.inner.leases_changed.notify_one();
+        self.inner.room.free();
         Ok(())
     }
 

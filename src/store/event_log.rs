@@ -131,7 +131,7 @@ pub struct Recorded {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
     pub head: StreamHead,
-    /// `EventSourced::SNAPSHOT_VERSION` of the program that wrote it.
+    /// `EventSourced::snapshot_format` of the program that wrote it.
     pub format: u32,
     pub state: String,
     /// Made over all of it with a key that is not in the log's tables. None: an earlier version

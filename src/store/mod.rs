@@ -10,7 +10,7 @@ mod links;
 pub mod memory;
 pub mod merkle;
 pub mod postgres;
-mod recent;
+pub(crate) mod recent;
 pub mod seals;
 mod side_tables;
 pub mod sqlite;

@@ -7,7 +7,7 @@ use std::hash::Hash;
 
 /// Holds at most `max_entries` entries of at most `max_weight` in sum.
 #[derive(Debug)]
-pub(super) struct Recent<K, V> {
+pub(crate) struct Recent<K, V> {
     young: Generation<K, V>,
     old: Generation<K, V>,
     max_entries: usize,
@@ -40,25 +40,25 @@ impl<K: Hash + Eq, V> Generation<K, V> {
 }
 
 impl<K: Hash + Eq + Clone, V> Recent<K, V> {
-    pub(super) fn new(max_entries: usize, max_weight: usize) -> Self {
+    pub(crate) fn new(max_entries: usize, max_weight: usize) -> Self {
         let (young, old) = (Generation::new(), Generation::new());
         Self { young, old, max_entries, max_weight }
     }
 
     /// The value under `key`, which counts as used now.
-    pub(super) fn get(&mut self, key: &K) -> Option<&V> {
+    pub(crate) fn get(&mut self, key: &K) -> Option<&V> {
         self.get_mut(key).map(|value| &*value)
     }
 
     /// The same, to be changed to one of the same weight.
-    pub(super) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+    pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         if let Some((value, weight)) = self.old.remove(key) {
             self.insert(key.clone(), value, weight);
         }
         self.young.entries.get_mut(key).map(|(value, _)| value)
     }
 
-    pub(super) fn insert(&mut self, key: K, value: V, weight: usize) {
+    pub(crate) fn insert(&mut self, key: K, value: V, weight: usize) {
         self.old.remove(&key);
         if weight > self.max_weight / 2 {
             self.young.remove(&key);
@@ -73,12 +73,12 @@ impl<K: Hash + Eq + Clone, V> Recent<K, V> {
         self.young.insert(key, value, weight);
     }
 
-    pub(super) fn remove(&mut self, key: &K) -> Option<V> {
+    pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
         let entry = self.young.remove(key).or_else(|| self.old.remove(key))?;
         Some(entry.0)
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.young = Generation::new();
         self.old = Generation::new();
     }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{AccessKeyId, Digest, ProjectId, Timestamp};
+use crate::{AccessKeyId, Digest, ProjectId, Timestamp, Upcast};
 
 /// What a key allows. Every scope allows reading.
 #[derive(
@@ -58,7 +58,7 @@ impl FromStr for Scope {
 }
 
 /// What a key is good for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Grant {
     pub name: String,
     pub scopes: BTreeSet<Scope>,
@@ -86,6 +86,10 @@ impl Event {
             Self::AccessKeyRevoked { .. } => "AccessKeyRevoked",
         }
     }
+
+    /// How stored events of earlier versions are read. A change of an event's shape adds a line,
+    /// and a golden file of the new version; the old ones stay.
+    pub const UPCASTS: [Upcast; 0] = [];
 
     /// Every name that `name` can give.
     pub const NAMES: [&'static str; 2] = ["AccessKeyCreated", "AccessKeyRevoked"];

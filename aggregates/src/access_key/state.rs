@@ -1,12 +1,13 @@
 //! The state of an access key, and its transition.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::event::{Event, Grant, Scope};
 use crate::{AccessKeyId, Digest, IllegalTransition, Timestamp};
 
 /// An access key. Made only by replay.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AccessKey {
     pub(super) id: Option<AccessKeyId>,
     pub(super) version: u64,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Digest, RequirementId, TaskId, TicketId};
 
 /// Local ids to stored ids.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IdMap {
     pub requirements: BTreeMap<String, RequirementId>,
     pub tickets: BTreeMap<String, TicketId>,
@@ -16,7 +16,7 @@ pub struct IdMap {
 }
 
 /// One requirement, and what meets it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Coverage {
     pub requirement: String,
     pub components: Vec<String>,

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Policy, ProjectId};
+use crate::{Policy, ProjectId, Upcast};
 
 /// What a person says of a project.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -33,6 +33,10 @@ impl Event {
             Self::ProjectRevised { .. } => "ProjectRevised",
         }
     }
+
+    /// How stored events of earlier versions are read. A change of an event's shape adds a line,
+    /// and a golden file of the new version; the old ones stay.
+    pub const UPCASTS: [Upcast; 0] = [];
 
     /// Every name that `name` can give.
     pub const NAMES: [&'static str; 2] = ["ProjectCreated", "ProjectRevised"];

@@ -1,12 +1,13 @@
 //! The state of a project, and its transition.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::event::{Event, Settings};
 use crate::{IllegalTransition, ProjectId};
 
 /// A project. Made only by replay.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Project {
     pub(super) id: Option<ProjectId>,
     pub(super) version: u64,

@@ -1,5 +1,5 @@
-//! The events of a spec. Names and fields are for ever: a change of shape raises the version in
-//! `version` and gets an upcaster in `decode`; a golden file of each stands in `tests/golden`.
+//! The events of a spec. Names and fields are for ever: a change of shape gets an upcast, which
+//! raises the version; a golden file of each version stands in `tests/golden`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::output::{Coverage, ExportedFile, IdMap};
 use crate::{
     Budget, Digest, Epoch, Finding, InstanceId, Phase, Policy, ProjectId, RawJson, SandboxId,
-    SpecId, TicketId, Timestamp, Usage,
+    SpecId, TicketId, Timestamp, Upcast, Usage,
 };
 
 /// Where the code is.
@@ -33,7 +33,7 @@ impl Repository {
 }
 
 /// What is asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Brief {
     pub project: ProjectId,
     pub title: String,
@@ -53,7 +53,7 @@ pub struct ManifestRef {
 }
 
 /// An output as an event carries it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Payload {
     Inline(Arc<RawJson>),
@@ -182,7 +182,7 @@ impl FailureKind {
 }
 
 /// A phase that a fork takes over as done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Inherited {
     pub output: Payload,
     pub digest: Digest,
@@ -454,6 +454,10 @@ impl Event {
             Self::SpecCancelled { .. } => "SpecCancelled",
         }
     }
+
+    /// How stored events of earlier versions are read. A change of an event's shape adds a line,
+    /// and a golden file of the new version; the old ones stay.
+    pub const UPCASTS: [Upcast; 0] = [];
 
     /// Every name that `name` can give: what a reader of this version knows.
     pub const NAMES: [&'static str; 29] = [

@@ -58,7 +58,7 @@ impl fmt::Display for Status {
 }
 
 /// The one sandbox that may write for the spec now.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Sandbox {
     #[default]
@@ -83,7 +83,7 @@ impl Sandbox {
 }
 
 /// An attempt that runs now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Attempt {
     pub number: u32,
     pub epoch: Epoch,
@@ -92,7 +92,7 @@ pub struct Attempt {
 }
 
 /// The last judgement on an output of a phase.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
     pub attempt: u32,
     pub output: Digest,
@@ -103,7 +103,7 @@ pub struct Verdict {
 }
 
 /// What the next attempt is told of the last one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Feedback {
     pub attempt: u32,
     pub kind: FailureKind,
@@ -116,7 +116,7 @@ pub struct Feedback {
 }
 
 /// An output that passed, with its checkpoint.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Accepted {
     pub output: Payload,
     pub digest: Digest,
@@ -127,7 +127,7 @@ pub struct Accepted {
 }
 
 /// An output that was submitted and is not yet accepted or failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Pending {
     pub attempt: u32,
     pub output: Payload,
@@ -136,21 +136,21 @@ pub struct Pending {
 }
 
 /// A step that was recorded and is not run again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Step {
     pub number: u32,
     pub result: Payload,
 }
 
 /// The steps of a phase that were recorded in one context.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Steps {
     pub context: Option<Digest>,
     pub by_name: BTreeMap<String, Step>,
 }
 
 /// One phase of a spec.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PhaseState {
     /// Number of the last attempt; rises for the life of the spec.
     pub last_attempt: u32,
@@ -175,7 +175,7 @@ pub struct PhaseState {
 }
 
 /// What SYNC is about to do, or has done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SyncPlan {
     pub run: u32,
     pub attempt: u32,
@@ -195,7 +195,7 @@ pub struct Failure {
 }
 
 /// A spec. Made only by replay: `Default` and `evolve`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Spec {
     pub(super) id: Option<SpecId>,
     pub(super) version: u64,

@@ -9,7 +9,7 @@ use crate::output::Priority;
 use crate::spec::{FailureKind, LossCause, Payload};
 use crate::{
     Digest, Epoch, Finding, InstanceId, Mode, ProjectId, SandboxId, SpecId, TaskId, TicketId,
-    Timestamp, Usage,
+    Timestamp, Upcast, Usage,
 };
 
 /// What kind of work a task is.
@@ -76,7 +76,7 @@ impl From<crate::output::TaskKind> for Kind {
 }
 
 /// How a task is to be run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ExecutionConfig {
     /// Adds the spec-driven skill to the agent's system prompt.
@@ -105,7 +105,7 @@ impl Default for ExecutionConfig {
 }
 
 /// What a task is about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Work {
     pub project: ProjectId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -135,7 +135,7 @@ pub struct Work {
 }
 
 /// How a task that others wait for ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     Completed,
@@ -273,6 +273,10 @@ impl Event {
             Self::TaskFailed { .. } => "TaskFailed",
         }
     }
+
+    /// How stored events of earlier versions are read. A change of an event's shape adds a line,
+    /// and a golden file of the new version; the old ones stay.
+    pub const UPCASTS: [Upcast; 0] = [];
 
     /// Every name that `name` can give.
     pub const NAMES: [&'static str; 17] = [

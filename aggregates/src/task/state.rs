@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::event::{Event, Outcome, Work};
@@ -14,7 +15,7 @@ use crate::{
 pub(super) const ENGINE: &str = "engine";
 
 /// Where a task stands. Each variant holds what is true only there.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// No event yet: there is no such task.
@@ -93,7 +94,7 @@ impl fmt::Display for Status {
 }
 
 /// A task. Made only by replay.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Task {
     pub(super) id: Option<TaskId>,
     pub(super) version: u64,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::event::{Event, Request, Status};
@@ -12,7 +13,7 @@ use crate::{Digest, IllegalTransition, SpecId, TaskId, TicketId};
 pub(super) const ENGINE: &str = "engine";
 
 /// A ticket. Made only by replay.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ticket {
     pub(super) id: Option<TicketId>,
     pub(super) version: u64,

@@ -40,9 +40,14 @@ impl Model for Due {
 
     const TABLE: Table = Table {
         name: "due_work",
-        version: 3,
-        columns: &[Column::time("due"), Column::time("last_due")],
-        indices: &[&["due", "key"]],
+        version: 4,
+        columns: &[
+            Column::time("due"),
+            Column::time("last_due"),
+            Column::time("spawn_due"),
+            Column::time("other_due"),
+        ],
+        indices: &[&["due", "key"], &["spawn_due", "key"], &["other_due", "key"]],
         lists: &[],
     };
 
@@ -75,7 +80,15 @@ impl Model for Due {
 
     fn columns(row: &Row) -> Vec<Value> {
         let due = row.work.values().map(|entry| entry.due);
-        vec![Value::time_or_null(due.clone().min()), Value::time_or_null(due.max())]
+        let spawn = row.work.get(&Kind::Spawn).map(|entry| entry.due);
+        let others = row.work.iter().filter(|(kind, _)| **kind != Kind::Spawn);
+        let other = others.map(|(_, entry)| entry.due).min();
+        vec![
+            Value::time_or_null(due.clone().min()),
+            Value::time_or_null(due.max()),
+            Value::time_or_null(spawn),
+            Value::time_or_null(other),
+        ]
     }
 }
 

@@ -49,13 +49,24 @@ pub struct DueWork {
 }
 
 impl ReadModels {
-    /// What is due at `now`, the longest due first.
+    /// Sandboxes that are to be started at `now`, the longest due first. They are asked for by
+    /// themselves, since a node starts so many only, and those that wait must not stand before what
+    /// needs no sandbox.
+    pub async fn due_spawns(&self, now: Timestamp, limit: u32) -> Result<Vec<DueWork>, Error> {
+        let query = Query::of::<Due>().when("spawn_due <= $", Value::time(now));
+        let tail = format!("ORDER BY spawn_due, key LIMIT {limit}");
+        let mut work = entries(query.fetch(self, &tail).await?);
+        work.retain(|entry| entry.kind == Kind::Spawn);
+        Ok(work)
+    }
+
+    /// What else is due at `now`, the longest due first.
     pub async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<DueWork>, Error> {
-        let query = Query::of::<Due>().when("due <= $", Value::time(now));
-        let tail = format!("ORDER BY due, key LIMIT {limit}");
+        let query = Query::of::<Due>().when("other_due <= $", Value::time(now));
+        let tail = format!("ORDER BY other_due, key LIMIT {limit}");
         let rows: Vec<Row> = query.fetch(self, &tail).await?;
         let mut work = entries(rows);
-        work.retain(|entry| entry.due <= now);
+        work.retain(|entry| entry.kind != Kind::Spawn && entry.due <= now);
         work.truncate(limit as usize);
         Ok(work)
     }

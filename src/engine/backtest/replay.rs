@@ -13,6 +13,7 @@ use specline_aggregates::{
 
 use super::report::{Place, Report};
 use super::{Change, EngineError};
+use crate::store::recent::Recent;
 use crate::store::{EventLog, Recorded, StreamId};
 
 /// Events of a spec read at a time.
@@ -20,11 +21,12 @@ const PAGE: usize = 500;
 
 /// Manifests kept at hand: specs of one repository share few.
 const MAX_MANIFESTS: usize = 16;
+const MAX_MANIFEST_BYTES: usize = 64 * 1024 * 1024;
 
 pub(super) struct Replay<'a> {
     log: &'a dyn EventLog,
     change: &'a Change,
-    manifests: BTreeMap<Digest, Arc<Manifest>>,
+    manifests: Recent<Digest, Arc<Manifest>>,
     report: Report,
 }
 
@@ -57,7 +59,7 @@ impl<E: Into<EngineError>> From<E> for Hindrance {
 impl<'a> Replay<'a> {
     pub(super) fn new(log: &'a dyn EventLog, change: &'a Change) -> Self {
         let report = Report { change: change.clone(), ..Report::default() };
-        Self { log, change, manifests: BTreeMap::new(), report }
+        Self { log, change, manifests: Recent::new(MAX_MANIFESTS, MAX_MANIFEST_BYTES), report }
     }
 
     pub(super) fn finish(self) -> Report {
@@ -168,10 +170,7 @@ impl<'a> Replay<'a> {
         let manifest: Manifest = serde_json::from_slice(&bytes)
             .map_err(|error| here(format!("the manifest {digest} cannot be read: {error}")))?;
         let manifest = Arc::new(manifest);
-        if self.manifests.len() >= MAX_MANIFESTS {
-            self.manifests.pop_first();
-        }
-        self.manifests.insert(digest, Arc::clone(&manifest));
+        self.manifests.insert(digest, Arc::clone(&manifest), manifest.weight());
         Ok(manifest)
     }
 

@@ -98,7 +98,7 @@ impl<A: EventSourced> AggregateStore<A> {
             }
         };
         loaded.bytes = state.len();
-        let format = A::SNAPSHOT_VERSION;
+        let format = A::snapshot_format();
         let mac = Some(key.code(&stream, head, (format, &state)));
         let snapshot = Snapshot { head, format, state, mac };
         if let Err(error) = self.log.save_snapshot(&stream, snapshot).await {

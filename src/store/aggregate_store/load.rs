@@ -119,7 +119,7 @@ impl<A: EventSourced> AggregateStore<A> {
             return Ok(Building::empty());
         }
         let version = snapshot.head.version;
-        if snapshot.format != A::SNAPSHOT_VERSION || version > sequence || version == 0 {
+        if snapshot.format != A::snapshot_format() || version > sequence || version == 0 {
             return Ok(Building::empty());
         }
         let at = self.log.read_stream(stream, version - 1, 1).await?;

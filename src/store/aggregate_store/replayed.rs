@@ -90,7 +90,7 @@ async fn replay<A: EventSourced>(
     log: &Arc<dyn EventLog>,
     (stream, snapshot): (&StreamId, &Snapshot),
 ) -> Result<Found, StoreError> {
-    if snapshot.format != A::SNAPSHOT_VERSION {
+    if snapshot.format != A::snapshot_format() {
         return Ok(Found::Ignored);
     }
     let store = AggregateStore::<A>::new(Arc::clone(log));

@@ -15,7 +15,10 @@ pub enum OpenError {
     )]
     Unreachable { database: String, cause: String },
     /// It answers, and says no: waiting changes nothing.
-    #[error("the database {database} does not let this user in: {cause}")]
+    #[error(
+        "the database {database} does not take this connection: {cause}; check its name, the user \
+         and the password"
+    )]
     Refused { database: String, cause: String },
     #[error("PostgreSQL {found} is too old; this program needs version 14 or later")]
     Server { found: String },

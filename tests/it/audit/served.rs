@@ -52,6 +52,7 @@ impl Served {
             api_url,
             hidden: Vec::new(),
             host_key: None,
+            max_sandboxes: usize::MAX,
             programs: specline::engine::Programs::default(),
         })
         .await

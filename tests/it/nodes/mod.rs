@@ -11,6 +11,7 @@ mod killed;
 mod outage;
 mod panics;
 mod rolling;
+mod room;
 mod same;
 mod silent;
 mod stopped;

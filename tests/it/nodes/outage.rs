@@ -117,5 +117,5 @@ fn a_node_that_is_started_before_its_database_waits_for_it() {
     let nobody = cluster.store().replace("/test_", "/no_such_");
     let said = cluster.project.specline(&["serve", "--store", &nobody]);
     assert_eq!(said.code(), 78, "{said:?}");
-    assert!(said.stderr.contains("does not let this user in"), "{said:?}");
+    assert!(said.stderr.contains("does not take this connection"), "{said:?}");
 }

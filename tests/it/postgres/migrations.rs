@@ -131,7 +131,7 @@ async fn what_is_wrong_with_the_database_is_said() {
     let (front, name) = database.url().rsplit_once('/').unwrap();
     let said = refused(&format!("{front}/no_such_database")).await;
     assert!(said.contains("database \"no_such_database\" does not exist"), "{said}");
-    assert!(said.contains("cannot be reached"), "{said}");
+    assert!(said.contains("does not take this connection"), "{said}");
 
     let said = refused(&database.url().replace("postgres@", "nobody_of_that_name@")).await;
     assert!(said.contains("role \"nobody_of_that_name\" does not exist"), "{said}");

@@ -78,7 +78,9 @@ impl Aggregate for Counter {
 }
 
 impl EventSourced for Counter {
-    const SNAPSHOT_VERSION: u32 = 1;
+    fn snapshot_format() -> u32 {
+        1
+    }
 
     fn evolve(&mut self, event: &Event) -> Result<(), IllegalTransition> {
         match event {

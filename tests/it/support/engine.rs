@@ -179,6 +179,7 @@ impl Lab {
             hidden: Vec::new(),
             host_key: None,
             programs: Programs::default(),
+            max_sandboxes: usize::MAX,
         })
         .await
         .unwrap();

@@ -99,6 +99,8 @@ impl Project {
         command.env("SPECLINE_STATE_DIR", self.path("state")).env("USER", "tester");
         // Where the scripted agent keeps account of its calls.
         command.env("SPECLINE_SANDBOX_WRITABLE", self.path("agent"));
+        // More than a small machine would take, as some tests have many that wait.
+        command.env("SPECLINE_SANDBOX_MAX_RUNNING", "64");
         if let Some(url) = &self.store {
             command.env("SPECLINE_STORE", url);
         }

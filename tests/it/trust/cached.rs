@@ -63,7 +63,7 @@ fn a_forged_state_of_a_spec_is_not_believed() {
         let (state, stream, version, hash) = state::<Spec>(&world, id);
         let forged = state.replace("Limit links", "Raise links");
         assert_ne!(forged, state);
-        put(&world, (&forged, &stream, version, &hash), Spec::SNAPSHOT_VERSION);
+        put(&world, (&forged, &stream, version, &hash), Spec::snapshot_format());
         let (code, said) = world.verify();
         assert_eq!(code, 0, "a cache is no evidence: {said}");
         assert!(said.contains("1 snapshots of states are believed by nobody"), "{said}");
@@ -84,7 +84,7 @@ fn a_forged_state_of_a_key_does_not_bring_it_back() {
         let (good, ..) = state::<AccessKey>(&world, id);
         world.project.ok(&["keys", "revoke", "ops"]);
         let (_, stream, version, hash) = state::<AccessKey>(&world, id);
-        put(&world, (&good, &stream, version, &hash), AccessKey::SNAPSHOT_VERSION);
+        put(&world, (&good, &stream, version, &hash), AccessKey::snapshot_format());
         let serving = world.serve();
         let (status, body) = world.get(&serving, "/keys", &key);
         assert_eq!(status, 401, "{body}");
@@ -105,7 +105,7 @@ fn a_snapshot_under_a_good_code_that_is_wrong_is_found() {
         let snapshots = SnapshotKey::of_secret(&world.secret());
         let head = world.block_on(world.log().stream_head(&stream)).unwrap().unwrap();
         for (state, expected) in [(good.clone(), 0), (good.replace("Limit", "Raise"), 1)] {
-            let format = Spec::SNAPSHOT_VERSION;
+            let format = Spec::snapshot_format();
             let mac = world.bytes(&snapshots.code(&stream, head, (format, &state)));
             put_with(&world, (&state, &stream, version, &hash), format, &mac);
             for command in [["audit", "verify"], ["log", "verify"]] {
