@@ -8,18 +8,15 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde_json::json;
+use specline_aggregates::Usage;
 use specline_aggregates::spec::MAX_OUTPUT_BYTES;
-use specline_aggregates::{RawJson, Usage};
 use tokio::process::Command;
 use tokio::sync::mpsc;
 
-use super::{AgentError, Answer, CommandLine, Job};
+use super::{AgentError, Answer, CommandLine, Job, answer};
 use crate::program::{self, Bounds, Lines, RunError};
 use crate::protocol::Note;
 use crate::untrusted::read_regular;
-
-/// How much of a bad answer is shown, in characters.
-const SHOWN_CHARS: usize = 300;
 
 /// How much of the last stderr line goes into a failure's message, in characters.
 const LAST_LINE_CHARS: usize = 500;
@@ -45,10 +42,10 @@ pub(super) async fn run(line: &str, job: Job) -> Result<Answer, AgentError> {
     let ended = ended.map_err(|error| failure(error, &line.program))?;
     // First: a program whose output is cut off may die of that.
     if ended.stdout.len() > MAX_OUTPUT_BYTES {
-        return Err(too_long());
+        return Err(answer::too_long());
     }
     check(ended.status, &ended.last_line)?;
-    let output = parse(&written(&output_path)?.unwrap_or(ended.stdout))?;
+    let output = answer::parse(&written(&output_path)?.unwrap_or(ended.stdout))?;
     let told = read_usage(&job.scratch);
     let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let usage = Usage { duration_ms, ..told.usage() };
@@ -111,34 +108,6 @@ fn check(status: ExitStatus, last_line: &str) -> Result<(), AgentError> {
     let last: String = last_line.chars().take(LAST_LINE_CHARS).collect();
     let said = if last.is_empty() { String::new() } else { format!("; it said: {last}") };
     Err(AgentError::Failed(format!("it ended with {status}{said}")))
-}
-
-fn too_long() -> AgentError {
-    AgentError::InvalidOutput(format!("the answer is longer than {MAX_OUTPUT_BYTES} bytes"))
-}
-
-fn parse(bytes: &[u8]) -> Result<RawJson, AgentError> {
-    let invalid = |message: String| Err(AgentError::InvalidOutput(message));
-    if bytes.len() > MAX_OUTPUT_BYTES {
-        return Err(too_long());
-    }
-    let Ok(text) = std::str::from_utf8(bytes) else {
-        return invalid("the answer is not UTF-8 text; it must be one JSON object".to_owned());
-    };
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    if text.trim().is_empty() {
-        return invalid("the agent answered nothing; it must answer one JSON object".to_owned());
-    }
-    match RawJson::parse(text.trim().to_owned()) {
-        Ok(output) => Ok(output),
-        Err(error) => {
-            let shown: String = text.trim().chars().take(SHOWN_CHARS).collect();
-            invalid(format!(
-                "the answer is not valid JSON ({error}); it must be one JSON object and nothing \
-                 else. It began with: {shown}"
-            ))
-        }
-    }
 }
 
 /// What a program may say of its cost, in `usage.json` beside its output; it may do so on the way.

@@ -1,6 +1,7 @@
 //! Agent drivers: each runs one attempt of one phase in a working copy and brings an output, or
 //! says in which way it could not. A driver proposes; it never judges and never reports to the log.
 
+mod answer;
 pub mod builtin;
 mod builtin_driver;
 mod command;

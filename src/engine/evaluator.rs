@@ -211,7 +211,8 @@ async fn ask(
     if ended.stdout.len() > MAX_ANSWER_BYTES {
         return Err(format!("its answer is longer than {MAX_ANSWER_BYTES} bytes"));
     }
-    serde_json::from_slice(&ended.stdout)
+    let answer = ended.stdout.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&ended.stdout);
+    serde_json::from_slice(answer)
         .map_err(|error| format!("its answer is no verdict ({error}): {}", shown(&ended.stdout)))
 }
 
