@@ -4,6 +4,7 @@
 mod kiro;
 pub(crate) mod markdown;
 mod openspec;
+mod order;
 mod spec_kit;
 mod text;
 
@@ -181,7 +182,7 @@ impl Material {
                 tasks: of_ticket(&ticket.id),
             });
         }
-        stories
+        order::put_in_order(stories)
     }
 }
 

@@ -30,7 +30,7 @@ use serde::de::DeserializeOwned;
 use crate::{GatePolicy, Judgement, Manifest, Phase, RawJson, output};
 
 /// Changes when a rule changes its meaning, so that a verdict can be re-derived.
-pub const RULES_VERSION: u32 = 1;
+pub const RULES_VERSION: u32 = 2;
 
 /// The accepted outputs of the phases before the one that is judged.
 #[derive(Debug, Clone, Default)]

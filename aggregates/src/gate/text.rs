@@ -1,16 +1,59 @@
 //! Small questions about texts that several rules ask.
 
-/// Letters and digits in lower case, one space between words: two texts that differ in case,
-/// white space or punctuation only become equal.
+/// Words in lower case, one space between them: two texts that differ in case, white space or
+/// punctuation only become equal. Symbols mean something: `<` and `>`, C and C++, 5 and -5.
 pub(super) fn normalised(text: &str) -> String {
     let mut normal = String::with_capacity(text.len());
-    for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+    let words = text.split_whitespace().map(|word| word.trim_matches(is_punctuation));
+    for word in words.filter(|word| !word.is_empty()) {
         if !normal.is_empty() {
             normal.push(' ');
         }
         normal.extend(word.chars().flat_map(char::to_lowercase));
     }
     normal
+}
+
+/// What stands around words and is none of them.
+const fn is_punctuation(c: char) -> bool {
+    matches!(
+        c,
+        '.' | ','
+            | ';'
+            | ':'
+            | '!'
+            | '?'
+            | '"'
+            | '\''
+            | '`'
+            | '('
+            | ')'
+            | '['
+            | ']'
+            | '–'
+            | '—'
+            | '…'
+            | '“'
+            | '”'
+            | '„'
+            | '‘'
+            | '’'
+            | '«'
+            | '»'
+            | '、'
+            | '。'
+            | '，'
+            | '；'
+            | '：'
+            | '！'
+            | '？'
+            | '「'
+            | '」'
+            | '¿'
+            | '¡'
+            | '*'
+            | '_'
+    )
 }
 
 pub(super) fn is_blank(text: &str) -> bool {
@@ -60,6 +103,17 @@ mod tests {
         assert_eq!(normalised("  The API,\n shall: STOP. "), normalised("the api shall stop"));
         assert_ne!(normalised("a b"), normalised("ab"));
         assert_eq!(normalised("Größe"), "größe");
+        assert_eq!(normalised("It stops — \"at once\" (always)."), "it stops at once always");
+        for (one, other) in [
+            ("WHEN it is < 0, it stops", "WHEN it is > 0, it stops"),
+            ("it is > the last", "it is >= the last"),
+            ("a C file", "a C++ file"),
+            ("the user enters `&&`", "the user enters `||`"),
+            ("it is -5 °C", "it is 5 °C"),
+            ("version 1.5", "version 15"),
+        ] {
+            assert_ne!(normalised(one), normalised(other), "{one}");
+        }
     }
 
     #[test]
