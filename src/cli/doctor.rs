@@ -40,7 +40,12 @@ pub async fn doctor(
         chosen.map_err(|error| error.to_string()).and_then(|c| c.map_err(|e| e.to_string()));
     let weak = chosen.as_ref().is_ok_and(Isolation::is_weak);
     well &= say_as(if weak { "WEAK" } else { "ok" }, "isolation", &chosen.map(|c| c.describe()));
-    well &= say("bounds", &Ok(format!("a sandbox has at most {}", host.limits.describe())));
+    let bounds = format!(
+        "at most {} sandboxes run at a time; each has at most {}",
+        host.max_running,
+        host.limits.describe()
+    );
+    well &= say("bounds", &Ok(bounds));
     well &= say("state", &writable(&state_folder("doctor")));
     well &= say("privacy", &private(args));
     let log = match Location::find(args) {

@@ -141,9 +141,10 @@ impl Health {
         }
     }
 
-    /// The other nodes have heard that this one lives.
-    pub(super) fn beaten(&self) {
-        *self.beaten.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    /// The other nodes have heard that this one lives, of a beat that was sent at `sent`: from then
+    /// on, at the latest, they count.
+    pub(super) fn beaten(&self, sent: Instant) {
+        *self.beaten.lock().unwrap_or_else(PoisonError::into_inner) = Some(sent);
     }
 
     /// Whether the other nodes take this one to live: it asks no store that may not answer.

@@ -69,10 +69,11 @@ impl Engine {
             api_url: self.inner.api_url.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
+        let sent = tokio::time::Instant::now();
         let beat = tokio::time::timeout(BEAT_TAKES, self.inner.side.beat(&node, &SINGLE)).await;
         let late = |_| EngineError::Transient("the store does not answer".to_owned());
         let beat = beat.map_err(late)??;
-        self.inner.health.beaten();
+        self.inner.health.beaten(sent);
         if beat.leased {
             self.inner.leases_changed.notify_one();
         }

@@ -23,7 +23,8 @@ const PATHS: [&str; 5] = [
     "/api/v1/events/stream?after=0",
 ];
 
-const OPEN: &str = "SELECT coalesce(max(extract(epoch FROM now() - xact_start)), 0)
+/// For how long a transaction has been open with nobody at work in it.
+const OPEN: &str = "SELECT coalesce(max(extract(epoch FROM clock_timestamp() - state_change)), 0)
     FROM pg_stat_activity
     WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
 
@@ -84,8 +85,8 @@ fn clients_that_hang_up_leave_nothing_open_and_hold_up_nobody() {
         done.store(true, Ordering::Release);
         longest = looking.join().unwrap();
     });
-    println!("{n} hung up; a transaction was open for {longest:.2} s at most; a spec took");
-    println!("{:.1} s alone and {:.1} s beside", alone.as_secs_f64(), beside.as_secs_f64());
+    println!("{n} hung up; a transaction was left open for {longest:.2} s at most; a spec");
+    println!("took {:.1} s alone and {:.1} s beside", alone.as_secs_f64(), beside.as_secs_f64());
     assert!(longest < 1.0, "a transaction was open for {longest} s");
     until_settled(&cluster, 2);
     assert_eq!(node.end().code(), 0);
