@@ -1,5 +1,6 @@
 //! `specline export`: a spec in the folder shape of another tool.
 
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use super::args::{ExportArgs, PlaceArgs};
@@ -7,12 +8,18 @@ use super::host::{Duties, Host};
 use super::reads::parse_id;
 use super::{Exit, Failure, Location, print};
 use crate::engine::Leave;
-use crate::export::Format;
+use crate::export::{Format, carried};
 use crate::http::Export;
 use crate::untrusted::Folder;
 
 /// Entries of `specs` that are looked through for the last number.
 const MAX_FEATURES: usize = 100_000;
+
+/// More than an exported file has.
+const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Texts that are kept beside one file.
+const MAX_KEPT: u32 = 1_000;
 
 pub async fn export(args: &PlaceArgs, asked: ExportArgs) -> Result<Exit, Failure> {
     let id = parse_id(&asked.spec)?;
@@ -51,13 +58,47 @@ fn write(folder: &Path, exported: &Export) -> Result<(), Failure> {
     let root = Folder::root(folder).map_err(failed)?;
     for (path, text) in &exported.files {
         let path = Path::new(path);
-        let parent = path.parent().unwrap_or(Path::new(""));
+        let parent = root.made(path.parent().unwrap_or(Path::new(""))).map_err(failed)?;
         let name = path.file_name().unwrap_or_default();
-        let written = root.made(parent).and_then(|f| f.write_whole(name, text.as_bytes(), ".tmp"));
-        written.map_err(failed)?;
+        if let Some(kept) = put(&parent, name, text).map_err(failed)? {
+            let kept = folder.join(path.with_file_name(kept)).display().to_string();
+            print::talk(&format!("what stood there was another text; it is kept in {kept}"));
+        }
         print::data(&folder.join(path).display().to_string());
     }
     Ok(())
+}
+
+/// Writes a file, and loses nothing that stood in its place: what was ticked off stays so, and a
+/// text that differs in more than that is kept beside; its name.
+fn put(folder: &Folder, name: &OsStr, text: &str) -> std::io::Result<Option<OsString>> {
+    let write = |name: &OsStr, text: &str| folder.write_whole(name, text.as_bytes(), ".tmp");
+    let old = match folder.read(Path::new(name), MAX_FILE_BYTES) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return write(name, text).map(|()| None);
+        }
+        Err(error) => return Err(error),
+    };
+    let text = carried(&old, text);
+    if old == text {
+        return Ok(None);
+    }
+    let mut kept = None;
+    for n in 1..=MAX_KEPT {
+        let mut beside = name.to_owned();
+        beside.push(format!(".kept-{n}"));
+        match folder.create(&beside, old.as_bytes()) {
+            Ok(()) => {
+                kept = Some(beside);
+                break;
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && n < MAX_KEPT => {}
+            Err(error) => return Err(error),
+        }
+    }
+    write(name, &text)?;
+    Ok(kept)
 }
 
 /// The number after the last feature that Spec Kit has in `folder`.

@@ -7,6 +7,9 @@ mod openspec;
 mod order;
 mod spec_kit;
 mod text;
+mod ticks;
+
+pub use ticks::carried;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -144,3 +144,29 @@ fn the_command_line_writes_into_a_repository_and_goes_on_counting() {
     let diff = project.ok(&["diff", &spec, "--from", "1", "--json"]).json();
     assert_eq!(diff["outputs"].as_array().unwrap().len(), 5, "{diff}");
 }
+
+/// Whoever works from an exported list ticks it off, and writes into it.
+#[test]
+fn what_a_person_did_with_an_exported_list_is_not_lost() {
+    let project = Project::new();
+    let said = project.run(&[]);
+    assert_eq!(said.code(), 0, "{said:?}");
+    let spec = project.spec();
+    let to = project.path("other").display().to_string();
+    let export = || project.ok(&["export", &spec, "--format", "kiro", "--to", &to]);
+    let file =
+        project.path("other/.kiro/specs/limit-how-many-links-an-api-key-may-create/tasks.md");
+    export();
+    let fresh = std::fs::read_to_string(&file).unwrap();
+    let ticked = fresh.replacen("- [ ]", "- [x]", 2);
+    std::fs::write(&file, &ticked).unwrap();
+    export();
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), ticked, "ticks alone are no other text");
+    let noted = format!("{ticked}A note of mine.\n");
+    std::fs::write(&file, &noted).unwrap();
+    let said = export();
+    assert!(said.stderr.contains("tasks.md.kept-1"), "{said:?}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), ticked);
+    let kept = file.with_file_name("tasks.md.kept-1");
+    assert_eq!(std::fs::read_to_string(kept).unwrap(), noted);
+}
