@@ -81,6 +81,9 @@ fn sandboxes_that_die_while_the_database_is_away_are_replaced_when_it_is_back() 
         process::signal(pid, Signal::KILL);
     }
     wait_until("the sandboxes to end", || process::workers(cluster.project.root()).is_empty());
+    // Long enough for every exit to be met, and for whoever tries but once to have given up.
+    let gone = Instant::now();
+    wait_until("some time to pass", || gone.elapsed() > Duration::from_secs(6));
     server.restart();
     let back = Instant::now();
     wait_until("agents to be at work again", || held() == 2 * n_specs);
