@@ -74,21 +74,21 @@ fn write(folder: &Path, exported: &Export) -> Result<(), Failure> {
 fn put(folder: &Folder, name: &OsStr, text: &str) -> std::io::Result<Option<OsString>> {
     let write = |name: &OsStr, text: &str| folder.write_whole(name, text.as_bytes(), ".tmp");
     let old = match folder.read(Path::new(name), MAX_FILE_BYTES) {
-        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return write(name, text).map(|()| None);
         }
         Err(error) => return Err(error),
     };
-    let text = carried(&old, text);
-    if old == text {
+    let text = carried(&String::from_utf8_lossy(&old), text);
+    if old == text.as_bytes() {
         return Ok(None);
     }
     let mut kept = None;
     for n in 1..=MAX_KEPT {
         let mut beside = name.to_owned();
         beside.push(format!(".kept-{n}"));
-        match folder.create(&beside, old.as_bytes()) {
+        match folder.create(&beside, &old) {
             Ok(()) => {
                 kept = Some(beside);
                 break;

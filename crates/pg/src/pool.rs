@@ -171,16 +171,15 @@ impl Inner {
 
     /// An idle connection that is good.
     async fn kept(&self) -> Option<Kept> {
-        loop {
-            let mut kept = self.youngest()?;
-            if kept.used.elapsed() < TRIED_AFTER {
-                return Some(kept);
-            }
-            // A connection that was forgotten by somebody between here and there does not answer.
-            if in_time(TRIAL, kept.connection.ping()).await.is_ok() {
-                return Some(kept);
-            }
+        let mut kept = self.youngest()?;
+        if kept.used.elapsed() < TRIED_AFTER || in_time(TRIAL, kept.connection.ping()).await.is_ok()
+        {
+            return Some(kept);
         }
+        // What forgot this one, or ended it, has most likely done so to the others: to try each in
+        // turn would take a caller's patience.
+        self.idle().clear();
+        None
     }
 
     /// Takes the one that was used last, and lets go of those that are over their time.

@@ -162,11 +162,11 @@ fn what_a_person_did_with_an_exported_list_is_not_lost() {
     std::fs::write(&file, &ticked).unwrap();
     export();
     assert_eq!(std::fs::read_to_string(&file).unwrap(), ticked, "ticks alone are no other text");
-    let noted = format!("{ticked}A note of mine.\n");
+    let noted = [ticked.as_bytes(), b"A note of mine, in Latin-1: \xfc\n"].concat();
     std::fs::write(&file, &noted).unwrap();
     let said = export();
     assert!(said.stderr.contains("tasks.md.kept-1"), "{said:?}");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), ticked);
     let kept = file.with_file_name("tasks.md.kept-1");
-    assert_eq!(std::fs::read_to_string(kept).unwrap(), noted);
+    assert_eq!(std::fs::read(kept).unwrap(), noted, "byte for byte");
 }
